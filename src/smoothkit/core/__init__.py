@@ -1,0 +1,1 @@
+"""Registries, options, errors, devices: what everything else stands on."""

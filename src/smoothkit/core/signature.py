@@ -1,0 +1,179 @@
+"""A constructor's signature as the schema of its option section."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from smoothkit.core.errors import Fault
+
+_KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    list: "a list",
+    dict: "a section of keys",
+}
+
+
+def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """Named parameters of a class's constructor or of a function, without ``self``."""
+    signature = inspect.signature(target)
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: p for name, p in signature.parameters.items() if p.kind not in kinds}
+
+
+def takes_single_opt(target: Callable[..., Any]) -> bool:
+    """True for classes in BasicSR's manner, whose only argument is the ``opt`` dictionary."""
+    return list(parameters(target)) == ["opt"]
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``Did you mean 'x'? `` for the closest known name, or nothing."""
+    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
+    return f"Did you mean '{close[0]}'? " if close else ""
+
+
+def unknown(name: str, known: Iterable[str], owner: str, where: str) -> Fault:
+    """The fault of a key that ``owner`` does not take."""
+    known = sorted(known)
+    allowed = ", ".join(known) if known else "none"
+    return Fault(where, f"{owner} takes no such option. {nearest(name, known)}Allowed: {allowed}.")
+
+
+def signature_faults(
+    target: Callable[..., Any],
+    options: Mapping[str, Any],
+    where: str,
+    *,
+    owner: str | None = None,
+    given: Iterable[str] = (),
+    extra: Iterable[str] = (),
+) -> list[Fault]:
+    """What keeps ``options`` from being the keyword arguments of ``target``.
+
+    Args:
+        target: class or function.
+        options: the section, without ``type``.
+        where: dotted path of the section.
+        owner: name used in messages.
+        given: parameters that the caller supplies itself; not allowed in the section.
+        extra: further keys that the caller takes out of the section.
+    """
+    owner = owner or target.__name__
+    params = {k: p for k, p in parameters(target).items() if k not in set(given)}
+    known = set(params) | set(extra)
+    hints = _hints(target)
+    faults = []
+    for key, value in options.items():
+        path = f"{where}.{key}" if where else str(key)
+        if key not in known:
+            faults.append(unknown(key, known, owner, path))
+        elif key in params:
+            faults += value_faults(value, _kind(params[key], hints), path)
+    for key, param in params.items():
+        if param.default is inspect.Parameter.empty and key not in options:
+            faults.append(
+                Fault(where, f"{owner} needs '{key}', which is missing. Add '{key}: ...' here.")
+            )
+    return faults
+
+
+def value_faults(value: Any, kind: Any, where: str) -> list[Fault]:
+    """The fault of a value of the wrong kind, or none."""
+    if _matches(value, kind):
+        return []
+    return [Fault(where, f"must be {describe_kind(kind)}, got {_shown(value)}.")]
+
+
+def describe_kind(kind: Any) -> str:
+    """An annotation in the words of an option file."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any or kind is inspect.Parameter.empty:
+        return "anything"
+    if kind is None or kind is type(None):
+        return "~ (none)"
+    if origin is typing.Literal:
+        return "one of " + ", ".join(_shown(a) for a in args)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(describe_kind(a) for a in args)
+    if origin in (list, tuple, Sequence) and args:
+        items = [describe_kind(a) for a in args if a is not ...]
+        return f"a list of ({', '.join(dict.fromkeys(items))})"
+    base = _container(origin or kind)
+    return _KINDS.get(base, getattr(base, "__name__", str(base)))
+
+
+def _hints(target: Callable[..., Any]) -> dict[str, Any]:
+    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError, AttributeError):
+        return {}
+
+
+def _kind(param: inspect.Parameter, hints: Mapping[str, Any]) -> Any:
+    """The annotation, else what the default's kind allows (BasicSR annotates nothing)."""
+    if param.name in hints:
+        return hints[param.name]
+    default = param.default
+    if isinstance(default, bool):
+        return bool | None
+    if isinstance(default, int | float):
+        return float | list | None
+    return Any
+
+
+def _container(kind: Any) -> Any:
+    if inspect.isclass(kind) and issubclass(kind, Mapping):
+        return dict
+    if inspect.isclass(kind) and issubclass(kind, Sequence) and kind is not str:
+        return list
+    return kind
+
+
+def _matches(value: Any, kind: Any) -> bool:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if kind is Any or kind is inspect.Parameter.empty:
+        return True
+    if kind is None or kind is type(None):
+        return value is None
+    if origin is typing.Literal:
+        return any(value == a and isinstance(value, bool) == isinstance(a, bool) for a in args)
+    if origin in (typing.Union, types.UnionType):
+        return any(_matches(value, a) for a in args)
+    base = _container(origin or kind)
+    if base is bool:
+        return isinstance(value, bool)
+    if base is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if base is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if base is list:
+        return _matches_list(value, args)
+    if base is dict:
+        return isinstance(value, Mapping)
+    return isinstance(value, base) if inspect.isclass(base) else True
+
+
+def _matches_list(value: Any, args: tuple[Any, ...]) -> bool:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return False
+    if len(args) > 1 and args[-1] is not ...:
+        return len(value) == len(args) and all(
+            _matches(item, arg) for item, arg in zip(value, args, strict=True)
+        )
+    return not args or all(_matches(item, args[0]) for item in value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if value is None:
+        return "~"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""Losses that two or more systems share."""

@@ -1,0 +1,1 @@
+"""Metrics that two or more systems share."""
