@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.options import thaw
 from smoothkit.core.signature import nearest, signature_faults, takes_single_opt
 
 
@@ -121,7 +122,7 @@ class Registry:
         faults = self.faults(spec, where, given=given)
         if faults:
             raise OptionError(faults)
-        options = plain(spec)
+        options = thaw(spec)
         cls = self.get(options["type"])
         if takes_single_opt(cls):
             return cls(options)
@@ -156,23 +157,16 @@ class Registry:
                 self._broken[module] = error
 
     def _missing(self, name: str) -> str:
-        from smoothkit.core.basicsr_compat import basicsr_missing_hint
+        from smoothkit.core.basicsr_compat import basicsr_missing_hint, basicsr_registry
 
-        known = [*self._classes, *self._aliases]
+        theirs = basicsr_registry(self._basicsr_name)
+        known = [*self._classes, *self._aliases, *(theirs.keys() if theirs else ())]
         parts = [f"no {self.kind} is called '{name}'. {nearest(name, known)}"]
         parts.append(f"Ours: {', '.join(sorted(self._classes))}.")
-        parts += [f" {module} failed to import: {error!r}." for module, error in
-                  self._broken.items()]
+        parts += [
+            f" {module} failed to import: {error!r}." for module, error in self._broken.items()
+        ]
         return "".join(parts) + basicsr_missing_hint()
-
-
-def plain(options: Any) -> Any:
-    """A deep copy in plain dictionaries and lists, which data workers can pickle."""
-    if isinstance(options, Mapping):
-        return {key: plain(value) for key, value in options.items()}
-    if isinstance(options, list | tuple):
-        return [plain(value) for value in options]
-    return options
 
 
 def _modules_of(package: str) -> list[str]:
@@ -195,8 +189,6 @@ def _has_module(folder: str, name: str) -> bool:
     spec = importlib.util.find_spec(folder)
     locations = (spec.submodule_search_locations if spec else None) or []
     return any(info.name == name for info in pkgutil.iter_modules(list(locations)))
-
-
 
 
 ARCH_REGISTRY = Registry("network", "smoothkit.archs", "arch", "ARCH_REGISTRY")

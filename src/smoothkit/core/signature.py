@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,19 @@ def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def takes_single_opt(target: Callable[..., Any]) -> bool:
     """True for classes in BasicSR's manner, whose only argument is the ``opt`` dictionary."""
     return list(parameters(target)) == ["opt"]
+
+
+def unread_keys(cls: type, keys: Iterable[str]) -> list[str]:
+    """Those of ``keys`` that a class taking one ``opt`` cannot read: its source never names them.
+
+    Empty where the source is not to be had.
+    """
+    try:
+        source = "".join(inspect.getsource(base) for base in cls.__mro__[:-1])
+    except (OSError, TypeError):
+        return []
+    named = set(re.findall(r"""['"](\w+)['"]""", source))
+    return [key for key in keys if key not in named]
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -68,7 +82,7 @@ def signature_faults(
     owner = owner or target.__name__
     params = {k: p for k, p in parameters(target).items() if k not in set(given)}
     known = set(params) | set(extra)
-    hints = _hints(target)
+    hints = type_hints(target)
     faults = []
     for key, value in options.items():
         path = f"{where}.{key}" if where else str(key)
@@ -109,8 +123,9 @@ def describe_kind(kind: Any) -> str:
     return _KINDS.get(base, getattr(base, "__name__", str(base)))
 
 
-def _hints(target: Callable[..., Any]) -> dict[str, Any]:
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+def type_hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """Annotations of a constructor's or function's parameters; empty where they do not resolve."""
+    function = target.__init__ if inspect.isclass(target) else target
     try:
         return typing.get_type_hints(function)
     except (NameError, TypeError, AttributeError):

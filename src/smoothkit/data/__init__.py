@@ -1,1 +1,70 @@
 """Data sets and loading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from smoothkit.core.options import thaw
+from smoothkit.core.settings import LOADER_KEYS, LoaderSettings
+
+
+def build_dataset(dataset_opt: Mapping[str, Any], *, where: str = "datasets") -> Any:
+    """The data set of a ``datasets.<phase>`` section; keys of the loader may stand beside.
+
+    Raises:
+        OptionError: unknown type or key, missing key, wrong kind of value.
+        DataError: its folders or files cannot be used.
+    """
+    from smoothkit.core.registry import DATASET_REGISTRY
+    from smoothkit.core.signature import takes_single_opt
+
+    options = thaw(dataset_opt)
+    if "type" in options and takes_single_opt(DATASET_REGISTRY.get(options["type"])):
+        return DATASET_REGISTRY.build(options, where=where)
+    own = {key: value for key, value in options.items() if key not in LOADER_KEYS}
+    return DATASET_REGISTRY.build(own, where=where)
+
+
+def build_dataloader(
+    dataset: Any,
+    dataset_opt: Mapping[str, Any],
+    num_gpu: int = 1,
+    dist: bool = False,
+    sampler: Any = None,
+    seed: int | None = None,
+    *,
+    start: int = 0,
+    bad: Mapping[int, str] | None = None,
+) -> Any:
+    """The loader of a data set, as in BasicSR: endless for ``phase: train``, else one pass.
+
+    Args:
+        dataset: what ``build_dataset`` gave.
+        dataset_opt: its section, with ``phase`` and the loader's keys.
+        num_gpu: more than 0 where batches go to an accelerator.
+        dist: this process is one of several; each gets its own share.
+        sampler: batches of ``(index, sample number)`` instead of those of the section.
+        seed: of order and augmentation.
+        start: number of training samples, of all processes together, to leave out at the start.
+        bad: indices known to be unusable, with the reason.
+    """
+    from smoothkit.core import distributed
+    from smoothkit.data.loader import Sampled, SampleStream, eval_loader, train_loader
+
+    settings = LoaderSettings.read(dataset_opt)
+    rank, world_size = (distributed.rank(), distributed.world_size()) if dist else (0, 1)
+    items = Sampled(dataset, seed=seed or 0, bad=bad, on_error=settings.on_error)
+    if dataset_opt.get("phase", "train") != "train":
+        return eval_loader(items, settings, rank=rank, world_size=world_size, is_cuda=num_gpu > 0)
+    stream = sampler or SampleStream(
+        len(items),
+        settings.batch_size_per_gpu,
+        seed=seed or 0,
+        rank=rank,
+        world_size=world_size,
+        start=start,
+        is_shuffled=settings.use_shuffle,
+        enlarge=settings.dataset_enlarge_ratio,
+    )
+    return train_loader(items, stream, settings, is_cuda=num_gpu > 0)

@@ -1,0 +1,44 @@
+"""``python -m smoothkit COMMAND``: the commands beside train, test and inference."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from smoothkit import __version__
+from smoothkit.cli.errors import exit_code_of
+
+_FOLDER = "smoothkit.cli"
+# Modules of that folder which are parts of commands, not commands.
+_PARTS = ("errors", "reference_page")
+
+
+def commands() -> list[str]:
+    """Names of the commands: the modules of ``smoothkit.cli``."""
+    folder = importlib.import_module(_FOLDER).__path__
+    names = (info.name for info in pkgutil.iter_modules(folder))
+    return sorted(name.removesuffix("_") for name in names if name not in _PARTS)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; 2 for an error of the user's."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="python -m smoothkit", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    wanted = argv[:1] if argv[:1] and argv[0] in commands() else commands()
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in wanted:  # the others stay unread
+        module = importlib.import_module(f"{_FOLDER}.{name}{'_' if name == 'list' else ''}")
+        summary = (module.__doc__ or "").partition("\n")[0]
+        sub = subparsers.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    args = parser.parse_args(argv)
+    return exit_code_of(lambda: args.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

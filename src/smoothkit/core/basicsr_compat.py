@@ -1,0 +1,259 @@
+"""Everything that BasicSR 1.4.2 needs to import and run on today's PyTorch, and nothing else.
+
+BasicSR is imported by the first function here that needs it, never before.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import types
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from smoothkit.core.checkpoints import Snapshot
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.weights import cpu_state, load_into, network_state
+
+log = logging.getLogger(__name__)
+
+MISSING_HINT = (
+    " BasicSR's own classes are not available: it is not installed here. "
+    "Run scripts/install_basicsr.sh (Python 3.13) or pip install basicsr==1.4.2."
+)
+
+
+def is_installed() -> bool:
+    """True where BasicSR can be imported, found without importing it."""
+    return importlib.util.find_spec("basicsr") is not None
+
+
+def basicsr_missing_hint() -> str:
+    """What to add to a failed look-up where BasicSR is not installed."""
+    return "" if is_installed() else MISSING_HINT
+
+
+@cache
+def import_basicsr() -> Any:
+    """The ``basicsr`` package, repaired.
+
+    Raises:
+        ModuleNotFoundError: it is not installed; the message says how to install it.
+    """
+    if not is_installed():
+        raise ModuleNotFoundError(MISSING_HINT.strip())
+    _supply_functional_tensor()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside BasicSR that a user cannot mend
+        basicsr = importlib.import_module("basicsr")
+    _share_registries()
+    _share_lmdb()
+    # Ours are the handlers of its logger; it would add a second one to the console.
+    importlib.import_module("basicsr.utils.logger").initialized_logger["basicsr"] = True
+    return basicsr
+
+
+def basicsr_registry(name: str) -> Any:
+    """BasicSR's registry called ``name``, filled, or None where BasicSR is not installed."""
+    if not is_installed():
+        return None
+    import_basicsr()
+    return getattr(importlib.import_module("basicsr.utils.registry"), name)
+
+
+def _supply_functional_tensor() -> None:
+    """The module that torchvision 0.17 removed, of which BasicSR imports one function."""
+    name = "torchvision.transforms.functional_tensor"
+    if importlib.util.find_spec("torchvision.transforms") and name not in sys.modules:
+        from torchvision.transforms.functional import rgb_to_grayscale
+
+        module = types.ModuleType(name)
+        module.rgb_to_grayscale = rgb_to_grayscale  # type: ignore[attr-defined]
+        sys.modules[name] = module
+
+
+def _share_registries() -> None:
+    """Let BasicSR's own builders find our classes, so that its models can take our parts."""
+    from smoothkit.core import registry as ours
+
+    theirs = importlib.import_module("basicsr.utils.registry")
+    base = theirs.Registry
+
+    class SharedRegistry(base):
+        """BasicSR's registry, which asks ours before it gives up."""
+
+        def get(self, name: str, suffix: str = "basicsr") -> Any:
+            if name in self._obj_map or f"{name}_{suffix}" in self._obj_map:
+                return super().get(name, suffix)
+            found = self.own._own(name)
+            return super().get(name, suffix) if found is None else found
+
+    for attribute in ("ARCH", "MODEL", "LOSS", "DATASET", "METRIC"):
+        shared = getattr(theirs, f"{attribute}_REGISTRY")
+        shared.__class__ = SharedRegistry
+        shared.own = getattr(ours, f"{attribute}_REGISTRY")
+
+
+def basicsr_scheduler(name: str) -> Any:
+    """BasicSR's learning-rate schedule called ``name``."""
+    import_basicsr()
+    return getattr(importlib.import_module("basicsr.models.lr_scheduler"), name)
+
+
+def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any:
+    """A model of BasicSR's, repaired to run on any device and to hand over its checkpoints.
+
+    Args:
+        cls: the model's class.
+        opt: a plain copy of the whole option file; the model may change it.
+        runtime: where this process runs.
+    """
+    folders = runtime.folders
+    opt["path"] = {**(opt.get("path") or {})}
+    if folders is not None:
+        opt["path"] |= {
+            "models": str(folders.models),
+            "training_states": str(folders.states),
+            "visualization": str(folders.visualization),
+        }
+    opt |= {
+        "is_train": runtime.is_train,
+        "dist": runtime.world_size > 1,
+        "rank": runtime.rank,
+        "world_size": runtime.world_size,
+        "num_gpu": int(runtime.device.type != "cpu"),
+    }
+    repaired = type(cls.__name__, (_Repaired, cls), {"runtime": runtime})
+    return repaired(opt)
+
+
+class _Repaired:
+    """What BasicSR's models need changed; goes before their class in the order of look-up."""
+
+    runtime: Runtime
+
+    @property
+    def device(self) -> torch.device:
+        """The run's device; BasicSR knows only CUDA and the CPU, and assigns one of the two."""
+        return self.runtime.device
+
+    @device.setter
+    def device(self, _: torch.device) -> None:
+        pass
+
+    def model_to_device(self, net: Any) -> Any:
+        """The network on the device; several processes need no CUDA for that."""
+        net = net.to(self.device)
+        if not self.opt["dist"]:
+            return net
+        return torch.nn.parallel.DistributedDataParallel(
+            net,
+            device_ids=[self.device] if self.device.type == "cuda" else None,
+            find_unused_parameters=self.opt.get("find_unused_parameters", False),
+        )
+
+    def print_network(self, net: Any) -> None:
+        """One log line; BasicSR's prints every layer."""
+        bare = self.get_bare_model(net)
+        count = sum(p.numel() for p in bare.parameters())
+        log.info("%s, %s parameters.", type(bare).__name__, f"{count:,}")
+
+    def get_optimizer(self, optim_type: str, params: Any, lr: float, **options: Any) -> Any:
+        """Any optimiser of torch; the release knows only Adam."""
+        return getattr(torch.optim, optim_type)(params, lr=lr, **options)
+
+    def setup_schedulers(self) -> None:
+        """Any schedule of torch, beside BasicSR's."""
+        section = dict(self.opt["train"].get("scheduler") or {})
+        theirs = importlib.import_module("basicsr.models.lr_scheduler")
+        name = section.get("type", "")
+        if not name or hasattr(theirs, name) or name == "MultiStepLR":
+            super().setup_schedulers()
+            return
+        section.pop("type")
+        schedule = getattr(torch.optim.lr_scheduler, name)
+        self.schedulers += [schedule(optimizer, **section) for optimizer in self.optimizers]
+
+    def snapshot(self) -> Snapshot:
+        """What ``save`` would write, handed over instead."""
+        self._networks: dict[str, dict[str, Any]] = {}
+        self._training: dict[str, Any] = {}
+        self.save(0, 0)
+        return Snapshot(self._networks, self._training)
+
+    def save_network(
+        self, net: Any, net_label: str, current_iter: int, param_key: Any = "params"
+    ) -> None:
+        nets, keys = (v if isinstance(v, list) else [v] for v in (net, param_key))
+        states = {key: cpu_state(self.get_bare_model(n)) for key, n in zip(keys, nets, strict=True)}
+        self._networks[net_label] = states
+
+    def save_training_state(self, epoch: int, current_iter: int) -> None:
+        self._training = {
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [schedule.state_dict() for schedule in self.schedulers],
+        }
+
+    def restore(self, networks: Mapping[str, Any], training: Mapping[str, Any]) -> None:
+        """Go on from the contents of a checkpoint.
+
+        Raises:
+            DataError: weights of another network.
+        """
+        for label, content in networks.items():
+            for key, suffix in (("params", ""), ("params_ema", "_ema")):
+                net = getattr(self, f"{label}{suffix}", None)
+                if net is not None and key in content:
+                    state = network_state(content, label, key)
+                    load_into(self.get_bare_model(net), state, f"checkpoint {label}")
+        self.resume_training(training)
+
+    def load_network(
+        self, net: Any, load_path: str, strict: bool = True, param_key: str | None = "params"
+    ) -> None:
+        """Load weights safely, in any of the known layouts.
+
+        Raises:
+            DataError: the file cannot be used, or holds weights of another network.
+        """
+        from smoothkit.core.weights import load_file
+
+        state = network_state(load_file(load_path), load_path, param_key)
+        load_into(self.get_bare_model(net), state, load_path, strict=strict)
+
+
+def _share_lmdb() -> None:
+    """One environment for each path and process; lmdb refuses to open a path twice."""
+    client = importlib.import_module("basicsr.utils.file_client")
+
+    class SharedLmdb(client.LmdbBackend):
+        """BasicSR's reader over shared environments; says which key is missing."""
+
+        def __init__(self, db_paths: Any, client_keys: Any = "default", **options: Any) -> None:
+            paths = db_paths if isinstance(db_paths, list) else [str(db_paths)]
+            keys = client_keys if isinstance(client_keys, list) else [client_keys]
+            opened = (_open_lmdb(os.getpid(), str(path)) for path in paths)
+            self._client = dict(zip(keys, opened, strict=True))
+
+        def get(self, filepath: Any, client_key: str) -> Any:
+            value = super().get(filepath, client_key)
+            if value is None:
+                path = self._client[client_key].path()
+                raise KeyError(f"{path}: holds no entry '{filepath}'")
+            return value
+
+    client.FileClient._backends["lmdb"] = SharedLmdb
+
+
+@cache
+def _open_lmdb(pid: int, path: str) -> Any:
+    import lmdb
+
+    return lmdb.open(path, readonly=True, lock=False, readahead=False)

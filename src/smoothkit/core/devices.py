@@ -1,0 +1,95 @@
+"""The device and the precision of a run, chosen once."""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from smoothkit.core.errors import Fault, OptionError
+
+log = logging.getLogger(__name__)
+
+
+def accelerator() -> str | None:
+    """``cuda`` or ``mps`` where this machine has one."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if torch.backends.mps.is_available():
+        return "mps"
+    return None
+
+
+def accelerator_count() -> int:
+    """How many accelerators this machine has."""
+    kind = accelerator()
+    return torch.cuda.device_count() if kind == "cuda" else int(kind is not None)
+
+
+def device_faults(num_gpu: int | str) -> list[Fault]:
+    """The fault of asking for more accelerators than there are, or none."""
+    count = accelerator_count()
+    if num_gpu == "auto" or int(num_gpu) <= max(count, 1):
+        return []
+    message = f"asks for {num_gpu} accelerators, but this machine has {count}. "
+    return [Fault("num_gpu", f"{message}Use 'auto', or 0 for the CPU.")]
+
+
+def choose_device(
+    num_gpu: int | str = "auto", *, local_rank: int = 0, is_launched: bool = False
+) -> torch.device:
+    """The device of this process.
+
+    Args:
+        num_gpu: ``auto``, 0 for the CPU, or how many accelerators the option file asks for.
+        local_rank: number of this process on its machine.
+        is_launched: started by torchrun or Slurm, one process for each device.
+
+    Raises:
+        OptionError: 2 or more are asked for and the machine has fewer.
+    """
+    kind, count = accelerator(), accelerator_count()
+    wanted = count if num_gpu == "auto" else int(num_gpu)
+    faults = device_faults(num_gpu)
+    if faults:
+        raise OptionError(faults)
+    if wanted == 0:
+        return torch.device("cpu")
+    if kind is None:
+        log.warning("num_gpu: %d, but this machine has no accelerator; running on the CPU.", wanted)
+        return torch.device("cpu")
+    if wanted > 1 and not is_launched:
+        log.warning(
+            "One of %d GPUs is used. For all of them: "
+            "torchrun --nproc_per_node=%d -m smoothkit.train -opt FILE.yml",
+            wanted,
+            wanted,
+        )
+    return torch.device(kind, local_rank if kind == "cuda" else 0)
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """True where the CPU multiplies bfloat16 in hardware (AMX or AVX-512 BF16)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text("utf-8")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def choose_precision(amp: str | bool, device: torch.device) -> torch.dtype:
+    """The data type that ``train.amp`` means on ``device``; ``auto`` says what it took."""
+    if amp in (False, "off"):
+        return torch.float32
+    if amp != "auto":
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}[str(amp)]
+    if device.type == "cuda":
+        fast = torch.cuda.get_device_capability(device) >= (8, 0)
+    else:
+        fast = device.type == "cpu" and cpu_has_bf16()
+    why = "this hardware has it" if fast else "this hardware has no fast bf16"
+    log.info("amp: auto takes %s on %s: %s.", "bf16" if fast else "float32", device, why)
+    return torch.bfloat16 if fast else torch.float32

@@ -1,0 +1,132 @@
+"""Several processes as one run; every function here also works in a single one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+
+from smoothkit.core.errors import OptionError
+from smoothkit.core.settings import DistSettings
+
+
+def launcher_environment(launcher: str, settings: DistSettings) -> dict[str, str]:
+    """What ``torch.distributed`` reads from the environment, for how this process was started.
+
+    Args:
+        launcher: ``none``, ``pytorch`` or ``slurm``; torchrun is also recognised under ``none``,
+            since without that its processes would train separately into one folder.
+
+    Raises:
+        OptionError: the launcher's variables are missing.
+    """
+    if launcher == "slurm":
+        return _slurm_environment(settings)
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+    found = {name: os.environ[name] for name in names if name in os.environ}
+    if launcher == "none" and "TORCHELASTIC_RUN_ID" not in os.environ:
+        return {}
+    if len(found) < len(names):
+        raise OptionError(
+            f"--launcher {launcher}: {', '.join(names)} are not set. Start with "
+            "torchrun --nproc_per_node=N -m smoothkit.train -opt FILE.yml"
+        )
+    return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(settings.port)} | {
+        k: v for k, v in os.environ.items() if k in {*names, "MASTER_ADDR", "MASTER_PORT"}
+    }
+
+
+def start(environment: Mapping[str, str], device: torch.device, settings: DistSettings) -> None:
+    """Join the other processes; nothing to do where there is no launcher."""
+    if not environment or dist.is_initialized():
+        return
+    os.environ.update(environment)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = settings.backend or ("nccl" if device.type == "cuda" else "gloo")
+    if backend == "nccl" and device.type != "cuda":
+        backend = "gloo"  # BasicSR's files say nccl whatever they run on
+    dist.init_process_group(backend, timeout=timedelta(minutes=settings.timeout_minutes))
+
+
+def stop() -> None:
+    """Leave the group, if there is one."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
+
+
+def world_size() -> int:
+    """Number of processes."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    """Number of this process, from 0."""
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
+    """The sum of ``value`` over all processes, in each of them; ``value`` itself is left alone."""
+    if world_size() == 1:
+        return value
+    total = value.detach().clone()
+    dist.all_reduce(total)
+    return total
+
+
+def any_rank(flags: torch.Tensor) -> torch.Tensor:
+    """Elementwise maximum over all processes: one collective for all flags of an iteration."""
+    if world_size() == 1:
+        return flags
+    flags = flags.clone()
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    return flags
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """``value`` of every process, in order of rank; the same list everywhere."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def from_main(value: Any) -> Any:
+    """What the first process passes in."""
+    if world_size() == 1:
+        return value
+    values = [value]
+    dist.broadcast_object_list(values, src=0)
+    return values[0]
+
+
+def barrier() -> None:
+    """Wait for all processes."""
+    if world_size() > 1:
+        dist.barrier()
+
+
+def _slurm_environment(settings: DistSettings) -> dict[str, str]:
+    needed = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_NODELIST")
+    missing = [name for name in needed if name not in os.environ]
+    if missing:
+        raise OptionError(f"--launcher slurm: {', '.join(missing)} not set. Start with srun.")
+    hosts = subprocess.run(
+        ["scontrol", "show", "hostname", os.environ["SLURM_NODELIST"]],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    return {
+        "RANK": os.environ["SLURM_PROCID"],
+        "WORLD_SIZE": os.environ["SLURM_NTASKS"],
+        "LOCAL_RANK": os.environ.get("SLURM_LOCALID", "0"),
+        "MASTER_ADDR": os.environ.get("MASTER_ADDR", hosts[0]),
+        "MASTER_PORT": os.environ.get("MASTER_PORT", str(settings.port)),
+    }

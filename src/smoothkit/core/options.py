@@ -1,0 +1,182 @@
+"""Option files: read by a safe YAML loader, the line of every key kept, then read-only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from smoothkit.core.errors import Fault, OptionError
+
+# YAML 1.1 wants a dot in every float, so it reads BasicSR's 1e-4 as a text.
+_FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
+
+
+class FrozenDict(dict[str, Any]):
+    """A dictionary that cannot be changed; ``copy.deepcopy`` gives a plain one."""
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError("options are read-only; take a plain copy to change them")
+
+    __setitem__ = __delitem__ = update = setdefault = clear = pop = popitem = _refuse
+    __ior__ = _refuse
+
+    def __deepcopy__(self, memo: Any) -> dict[str, Any]:
+        return {key: thaw(item) for key, item in self.items()}
+
+    def __reduce__(self) -> Any:
+        return (dict, (thaw(self),))
+
+
+@dataclass(frozen=True)
+class OptionFile:
+    """A read option file.
+
+    Args:
+        path: where it came from.
+        data: its content, read-only.
+        places: ``file:line`` of each dotted path.
+        faults: what reading it already found: duplicate keys, tags that would run code.
+    """
+
+    path: Path
+    data: FrozenDict
+    places: dict[str, str] = field(default_factory=dict)
+    faults: tuple[Fault, ...] = ()
+
+    def with_data(self, data: Mapping[str, Any]) -> OptionFile:
+        """The same file with other content, for what is filled in or overridden."""
+        return replace(self, data=freeze(data))
+
+    def error(self, faults: Sequence[Fault]) -> OptionError:
+        """The error that reports ``faults`` with their lines, in the order of the file."""
+        return OptionError(sorted(faults, key=lambda f: self._line(f.where)), self.places)
+
+    def _line(self, where: str) -> int:
+        while where and where not in self.places:
+            where = where.rpartition(".")[0]
+        number = self.places.get(where, "").rpartition(":")[2]
+        return int(number) if number.isdigit() else 0
+
+
+def freeze(value: Any) -> Any:
+    """A read-only copy: mappings become ``FrozenDict``, lists stay lists."""
+    if isinstance(value, Mapping):
+        return FrozenDict({key: freeze(item) for key, item in value.items()})
+    if isinstance(value, list | tuple):
+        return [freeze(item) for item in value]
+    return value
+
+
+def thaw(value: Any) -> Any:
+    """A deep copy in plain dictionaries and lists, which data workers can pickle."""
+    if isinstance(value, Mapping):
+        return {key: thaw(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [thaw(item) for item in value]
+    return value
+
+
+def read_options(path: str | Path, overrides: Sequence[str] = ()) -> OptionFile:
+    """The option file at ``path``, with ``overrides`` in the form ``a:b=value`` applied.
+
+    Raises:
+        OptionError: no such file, not YAML, not a section of keys, or a malformed override.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"{path}: cannot be read as a text file: {error}") from error
+    data, loader = _parse(text, str(path))
+    if not isinstance(data, dict):
+        raise OptionError(f"{path}: must be a YAML file of 'key: value' lines.")
+    for override in overrides:
+        _override(data, override, loader.places)
+    return OptionFile(path, freeze(data), loader.places, tuple(loader.faults))
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which notes lines and faults on the way instead of stopping at the first."""
+
+    def __init__(self, text: str, name: str) -> None:
+        super().__init__(text)
+        self.source = name
+        self.places: dict[str, str] = {}
+        self.faults: list[Fault] = []
+
+    def note(self, node: yaml.Node, path: str = "", seen: frozenset[int] = frozenset()) -> None:
+        """Record the line of every key below ``node``, and each key given twice."""
+        if id(node) in seen:  # an anchor that contains itself
+            return
+        seen |= {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            keys: set[str] = set()
+            for key_node, value_node in node.value:
+                key = str(key_node.value)
+                inner = f"{path}.{key}" if path else key
+                if key in keys and key != "<<":
+                    line = key_node.start_mark.line + 1
+                    self.faults.append(
+                        Fault(inner, f"is given twice, again in line {line}. Keep one.")
+                    )
+                keys.add(key)
+                self.places.setdefault(inner, f"{self.source}:{key_node.start_mark.line + 1}")
+                self.note(value_node, inner, seen)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self.note(item, f"{path}.{index}", seen)
+
+    def refuse_tag(self, node: yaml.Node) -> None:
+        """Constructor of every tag that plain YAML does not have."""
+        tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+        where = f"{self.source}:{node.start_mark.line + 1}"
+        message = f"the tag '{tag}' is refused: an option file holds values, never code. Remove it."
+        self.faults.append(Fault("", f"{where}: {message}"))
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
+_Loader.add_constructor(None, _Loader.refuse_tag)
+
+
+def parse_value(text: str) -> Any:
+    """One YAML value, as in an option file; never executed.
+
+    Raises:
+        OptionError: not YAML, or a tag that would run code.
+    """
+    value, loader = _parse(text, "--force_yml")
+    if loader.faults:
+        raise OptionError(loader.faults)
+    return value
+
+
+def _parse(text: str, name: str) -> tuple[Any, _Loader]:
+    try:
+        loader = _Loader(text, name)
+        node = loader.get_single_node()
+        if node is None:
+            return None, loader
+        loader.note(node)
+        return loader.construct_document(node), loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise OptionError(f"{name}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _override(data: dict[str, Any], text: str, places: dict[str, str]) -> None:
+    keys_text, equals, value = text.partition("=")
+    keys = [key.strip() for key in keys_text.split(":")]
+    if not equals or not all(keys):
+        raise OptionError(f"--force_yml {text}: must have the form key:sub=value.")
+    section: Any = data
+    for depth, key in enumerate(keys[:-1]):
+        section = section.setdefault(key, {})
+        if not isinstance(section, dict):
+            inner = ":".join(keys[: depth + 1])
+            raise OptionError(f"--force_yml {text}: '{inner}' is a value, not a section of keys.")
+    section[keys[-1]] = parse_value(value)
+    places[".".join(keys)] = f"--force_yml {text}"

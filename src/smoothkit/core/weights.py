@@ -1,0 +1,196 @@
+"""Weights in files: every published layout in, one layout out, nothing executed on the way."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import write_atomically
+
+# Keys under which the references keep a network, in the order of preference.
+LAYOUTS = ("params_ema", "params", "net", "state_dict", "model_state")
+# Left on parameter names by DataParallel and by torch.compile.
+PREFIXES = ("module.", "_orig_mod.")
+
+State = dict[str, Tensor]
+
+
+def load_file(path: str | Path) -> Any:
+    """The content of a ``.pth``, ``.state`` or ``.safetensors`` file, on the CPU.
+
+    Raises:
+        DataError: missing, truncated, of another kind, or holding objects that would run code.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such checkpoint.")
+    if path.suffix == ".safetensors":
+        return _load_safetensors(path)
+    try:
+        with torch.serialization.safe_globals(_numpy_scalars()):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise DataError(f"{path}: {_unpickling_reason(error)}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(
+            f"{path}: truncated, or not a checkpoint ({_first_line(error)})."
+        ) from error
+
+
+def network_state(content: Any, path: str | Path, key: str | None = None) -> State:
+    """The state dict in a loaded file, with the names of the bare network.
+
+    Args:
+        content: what ``load_file`` gave.
+        path: for messages.
+        key: entry to take, such as ``params``; by default the first of the known layouts.
+
+    Raises:
+        DataError: no state dict is in it, or none under ``key``.
+    """
+    if key is not None and isinstance(content, Mapping) and key in content:
+        return _bare(content[key])
+    if isinstance(content, Mapping):
+        for layout in LAYOUTS:
+            if isinstance(content.get(layout), Mapping):
+                return _bare(content[layout])
+        if content and all(isinstance(value, Tensor) for value in content.values()):
+            return _bare(content)
+        found = ", ".join(map(str, list(content)[:6])) or "nothing"
+    else:
+        found = type(content).__name__
+    raise DataError(
+        f"{path}: holds no network: expected one of {', '.join(LAYOUTS)} or a bare state dict, "
+        f"got {found}."
+    )
+
+
+def network_meta(content: Any) -> dict[str, Any]:
+    """The ``meta`` that smoothkit writes beside the weights; empty for files of others."""
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    return dict(meta) if isinstance(meta, Mapping) else {}
+
+
+def load_into(
+    net: nn.Module, state: Mapping[str, Tensor], path: str | Path, *, strict: bool = True
+) -> list[str]:
+    """Load ``state`` into ``net``; without ``strict`` what fits, giving the names left out.
+
+    Raises:
+        DataError: under ``strict``, names or shapes differ; says which, a few of each.
+    """
+    own = net.state_dict()
+    missing = [name for name in own if name not in state]
+    unknown = [name for name in state if name not in own]
+    other = [
+        f"{name} {tuple(state[name].shape)} for {tuple(own[name].shape)}"
+        for name in own
+        if name in state and state[name].shape != own[name].shape
+    ]
+    if strict and (missing or unknown or other):
+        parts = [
+            _some("missing", missing),
+            _some("not in the network", unknown),
+            _some("of another shape", other),
+        ]
+        raise DataError(
+            f"{path}: not weights of this {type(net).__name__}: {'; '.join(filter(None, parts))}."
+        )
+    misfits = {text.partition(" ")[0] for text in other} | set(unknown)
+    net.load_state_dict({k: v for k, v in state.items() if k not in misfits}, strict=False)
+    return missing + sorted(misfits)
+
+
+def save_file(path: str | Path, content: Any) -> None:
+    """Write ``content`` with torch.save, whole or not at all.
+
+    Raises:
+        DataError: it could not be written.
+    """
+    # Through memory: torch turns a failed write into an error that hides the reason.
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_atomically(path, lambda file: file.write(buffer.getbuffer()))
+
+
+def save_safetensors(
+    path: str | Path, state: Mapping[str, Tensor], meta: Mapping[str, str]
+) -> None:
+    """Write one network's weights as ``.safetensors``, whole or not at all."""
+    safetensors = _import_safetensors(path)
+    # The format wants dense tensors that share no memory.
+    dense = {name: value.detach().cpu().contiguous().clone() for name, value in state.items()}
+    data = safetensors.torch.save(dense, metadata=dict(meta))
+    write_atomically(path, lambda file: file.write(data))
+
+
+def cpu_state(net: nn.Module) -> State:
+    """The state dict of ``net`` on the CPU, in dense layout, with the bare network's names."""
+    return {
+        name: value.detach().to("cpu", copy=True).contiguous()
+        for name, value in _bare(net.state_dict()).items()
+    }
+
+
+def _bare(state: Mapping[str, Any]) -> State:
+    names = {name: str(name) for name in state}
+    for prefix in PREFIXES * 2:  # one may stand behind the other
+        if names and all(name.startswith(prefix) for name in names.values()):
+            names = {key: name[len(prefix) :] for key, name in names.items()}
+    return {name: state[key] for key, name in names.items()}
+
+
+def _some(what: str, names: list[str], limit: int = 3) -> str:
+    if not names:
+        return ""
+    more = f", ... ({len(names)} in all)" if len(names) > limit else ""
+    return f"{what}: {', '.join(names[:limit])}{more}"
+
+
+def _numpy_scalars() -> list[Any]:
+    # DeepLab's public checkpoints keep their best score as a numpy number.
+    multiarray = getattr(np, "_core", None) or np.core
+    kinds: Iterable[type] = {type(np.dtype(kind)) for kind in ("f4", "f8", "i4", "i8", "?")}
+    return [multiarray.multiarray.scalar, np.dtype, *kinds]
+
+
+def _unpickling_reason(error: Exception) -> str:
+    text = str(error)
+    if "Unsupported" in text or "GLOBAL" in text or "WeightsUnpickler" in text:
+        detail = next((line.strip() for line in text.splitlines() if "GLOBAL" in line), "")
+        return (
+            "refused: it holds objects other than tensors and plain values, and loading them "
+            f"would run code. {detail}"
+        ).strip()
+    return f"truncated, or not a checkpoint ({_first_line(error)})."
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _import_safetensors(path: str | Path) -> Any:
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise DataError(
+            f"{path}: needs the package safetensors: pip install safetensors"
+        ) from error
+    return safetensors
+
+
+def _load_safetensors(path: Path) -> Any:
+    safetensors = _import_safetensors(path)
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise DataError(f"{path}: truncated, or not a safetensors file ({error}).") from error

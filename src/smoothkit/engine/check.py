@@ -1,0 +1,250 @@
+"""A whole option file against the signatures of what it names, before anything is built."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from smoothkit.core.devices import device_faults
+from smoothkit.core.errors import Fault
+from smoothkit.core.options import OptionFile
+from smoothkit.core.registry import (
+    ARCH_REGISTRY,
+    DATASET_REGISTRY,
+    LOSS_REGISTRY,
+    METRIC_REGISTRY,
+    MODEL_REGISTRY,
+)
+from smoothkit.core.settings import (
+    LOADER_KEYS,
+    DistSettings,
+    LoaderSettings,
+    LoggerSettings,
+    PathSettings,
+    RunSettings,
+    Section,
+    TrainSettings,
+    ValSettings,
+)
+from smoothkit.core.signature import (
+    parameters,
+    signature_faults,
+    takes_single_opt,
+    unread_keys,
+    value_faults,
+)
+from smoothkit.models.optim import optimizer_faults, scheduler_faults
+from smoothkit.models.step import TERM_KEYS, loss_sections
+
+_NETWORK = re.compile(r"network_\w+")
+_NETWORK_PATHS = re.compile(r"(pretrain_network|strict_load|param_key)_\w+|ignore_resume_networks")
+_OPTIMIZER = re.compile(r"optim_\w+")
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Args:
+        faults: what must be put right.
+        unread: dotted paths of keys that nothing reads, in files made for BasicSR.
+    """
+
+    faults: list[Fault] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+
+
+def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
+    """All faults of an option file.
+
+    Args:
+        file: as read.
+        is_train: needs a ``train`` section; by default where the file has one.
+    """
+    options = file.data
+    report = Report(list(file.faults))
+    if is_train is None:
+        is_train = "train" in options
+    model = _check_top(options, report)
+    is_foreign = model is not None and takes_single_opt(model)
+    _check_networks(options, report, needed=not is_foreign)
+    _check_datasets(options, report, is_train=is_train)
+    if is_train:
+        _check_train(options.get("train"), report, model if is_foreign else None)
+    _check_val(options.get("val"), report, model if is_foreign else None)
+    for key, section in (("logger", LoggerSettings), ("dist_params", DistSettings)):
+        _check_section(options.get(key), section, key, report, is_foreign=is_foreign)
+    _check_section(
+        options.get("path"), PathSettings, "path", report, is_foreign=is_foreign,
+        allowed=_NETWORK_PATHS,
+    )  # fmt: skip
+    return report
+
+
+def _check_top(options: Mapping[str, Any], report: Report) -> type | None:
+    name = options.get("model_type", RunSettings.model_type)
+    model: type | None = None
+    try:
+        model = MODEL_REGISTRY.get(name)
+    except KeyError as error:
+        report.faults.append(Fault("model_type", error.args[0]))
+    sections = (
+        [] if model is None else [k for k in parameters(model) if k not in ("opt", "runtime")]
+    )
+    known = {f.name for f in fields(RunSettings)} | set(sections)
+    keys = {k: v for k, v in options.items() if k in known or not _NETWORK.fullmatch(str(k))}
+    if model is not None and takes_single_opt(model):
+        own = {k: v for k, v in keys.items() if k in known}
+        report.unread += unread_keys(model, (k for k in keys if k not in known))
+        keys = own
+    else:
+        report.faults += _model_faults(model, keys)
+    report.faults += signature_faults(
+        RunSettings, keys, "", owner="the option file", extra=sections
+    )
+    num_gpu = options.get("num_gpu", "auto")
+    if not value_faults(num_gpu, int | Literal["auto"], ""):
+        report.faults += device_faults(num_gpu)
+    run_name = options.get("name")
+    if isinstance(run_name, str) and (not run_name.strip() or re.search(r"[/\\]|^\.+$", run_name)):
+        message = f"must be the name of one folder, got {run_name!r}. Use path.experiments_root."
+        report.faults.append(Fault("name", message))
+    return model
+
+
+def _model_faults(model: type | None, keys: Mapping[str, Any]) -> list[Fault]:
+    if model is None:
+        return []
+    sections = {k: keys[k] for k in parameters(model) if k in keys}
+    given = ("opt", "runtime")
+    return signature_faults(model, sections, "", owner=model.__name__, given=given)
+
+
+def _check_networks(options: Mapping[str, Any], report: Report, *, needed: bool) -> None:
+    names = [key for key in options if _NETWORK.fullmatch(str(key))]
+    if needed and "network_g" not in names:
+        message = "the option file needs 'network_g', the network to train or test."
+        report.faults.append(Fault("", message))
+    for name in names:
+        report.faults += ARCH_REGISTRY.faults(options[name], name)
+
+
+def _check_datasets(options: Mapping[str, Any], report: Report, *, is_train: bool) -> None:
+    datasets = options.get("datasets")
+    if not isinstance(datasets, Mapping):
+        return
+    if is_train and "train" not in datasets:
+        report.faults.append(Fault("datasets", "needs 'train', the data to train on."))
+    for phase, section in datasets.items():
+        where = f"datasets.{phase}"
+        report.faults += DATASET_REGISTRY.faults(section, where, extra=LOADER_KEYS)
+        if not isinstance(section, Mapping):
+            continue
+        loader = {k: v for k, v in section.items() if k in LOADER_KEYS and k != "phase"}
+        report.faults += signature_faults(LoaderSettings, loader, where)
+        cls = _found(DATASET_REGISTRY, section.get("type"))
+        if cls is not None and takes_single_opt(cls):
+            others = (k for k in section if k not in LOADER_KEYS | {"type", "scale"})
+            report.unread += [f"{where}.{key}" for key in unread_keys(cls, others)]
+
+
+def _check_train(train: Any, report: Report, foreign: type | None) -> None:
+    if not isinstance(train, Mapping):
+        report.faults.append(Fault("train", "is missing: the section with optimiser and losses."))
+        return
+    losses = loss_sections(train)
+    for name, section in losses.items():
+        report.faults += LOSS_REGISTRY.faults(section, f"train.{name}_opt", extra=TERM_KEYS)
+    optimizers = [key for key in train if _OPTIMIZER.fullmatch(str(key))]
+    for key in optimizers:
+        report.faults += optimizer_faults(train[key], f"train.{key}")
+    if foreign is None and "optim_g" not in optimizers:
+        report.faults.append(Fault("train", "needs 'optim_g', the optimiser."))
+    if foreign is None and not losses:
+        report.faults.append(Fault("train", "has no loss: add '<name>_opt: {type: L1Loss}'."))
+    if train.get("scheduler") is not None:
+        report.faults += _scheduler_faults(train["scheduler"], foreign)
+    rest = {k: v for k, v in train.items() if k not in optimizers}
+    rest = {k: v for k, v in rest.items() if str(k).removesuffix("_opt") not in losses}
+    _check_section(rest, TrainSettings, "train", report, is_foreign=foreign is not None,
+                   model=foreign)  # fmt: skip
+    if (train.get("total_iter") is None) == (train.get("total_epochs") is None):
+        unread = ", ".join(key for key in report.unread if key.startswith("train."))
+        hint = f" Read by nothing: {unread}." if unread else ""
+        report.faults.append(Fault("train", f"needs one of 'total_iter' and 'total_epochs'.{hint}"))
+    accumulate = train.get("accumulate", 1)
+    if isinstance(accumulate, int) and accumulate < 1:
+        report.faults.append(Fault("train.accumulate", f"must be 1 or more, got {accumulate}."))
+    if foreign is not None:
+        _refuse_ours(train, foreign, report)
+
+
+def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
+    # BasicSR reads its restart schedule under the name of torch's.
+    if (
+        foreign is not None
+        and isinstance(section, Mapping)
+        and section.get("type") == "MultiStepLR"
+    ):
+        section = {**section, "type": "MultiStepRestartLR"}
+    return scheduler_faults(section, "train.scheduler")
+
+
+def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> None:
+    """Options of our step that a model of BasicSR's, with a step of its own, would not obey."""
+    defaults = TrainSettings()
+    for key in ("amp", "channels_last", "compile", "accumulate", "grad_clip", "loss_reduction"):
+        value = train.get(key, getattr(defaults, key))
+        if value not in (getattr(defaults, key), False):
+            message = f"{foreign.__name__} of BasicSR has a training step of its own without it. "
+            report.faults.append(
+                Fault(f"train.{key}", f"{message}Use model_type: RestorationModel, or remove it.")
+            )
+
+
+def _check_val(val: Any, report: Report, foreign: type | None) -> None:
+    _check_section(val, ValSettings, "val", report, is_foreign=foreign is not None, model=foreign)
+    metrics = val.get("metrics") if isinstance(val, Mapping) else None
+    for name, section in (metrics if isinstance(metrics, Mapping) else {}).items():
+        where = f"val.metrics.{name}"
+        metric = _found(
+            METRIC_REGISTRY, section.get("type") if isinstance(section, Mapping) else ""
+        )
+        images = list(parameters(metric))[:2] if metric is not None else []
+        report.faults += METRIC_REGISTRY.faults(section, where, given=images, extra=("better",))
+
+
+def _check_section(
+    options: Any,
+    section: type[Section],
+    where: str,
+    report: Report,
+    *,
+    is_foreign: bool,
+    model: type | None = None,
+    allowed: re.Pattern[str] | None = None,
+) -> None:
+    """A section that the engine reads; what it does not know is unread in a file for BasicSR."""
+    if options is None:
+        return
+    if not isinstance(options, Mapping):
+        report.faults.append(Fault(where, f"must be a section of keys, got {options!r}."))
+        return
+    known = {f.name for f in fields(section)}
+    if allowed is not None:
+        options = {k: v for k, v in options.items() if not allowed.fullmatch(str(k))}
+    if is_foreign:
+        unknown: Iterable[str] = [key for key in options if key not in known]
+        unread = unread_keys(model, unknown) if model is not None else unknown
+        report.unread += [f"{where}.{key}" for key in unread]
+        options = {k: v for k, v in options.items() if k in known}
+    report.faults += signature_faults(section, options, where, owner=where)
+
+
+def _found(registry: Any, name: Any) -> Any:
+    try:
+        return registry.get(name)
+    except KeyError:
+        return None

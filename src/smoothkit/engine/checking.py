@@ -1,0 +1,95 @@
+"""``smoothkit check``: what training or testing would refuse, found without either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smoothkit.archs import build_network
+from smoothkit.core.devices import choose_device
+from smoothkit.core.errors import DataError, Fault, OptionError, SmoothkitError
+from smoothkit.core.options import OptionFile, read_options
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.settings import RunSettings
+from smoothkit.engine.check import check
+from smoothkit.engine.datasets import open_set
+from smoothkit.engine.setup import Run, complete_networks
+
+
+def check_file(
+    path: str | Path, *, overrides: Sequence[str] = (), with_data: bool = True
+) -> Iterator[str]:
+    """What was found right, line by line.
+
+    Args:
+        path: the option file.
+        overrides: ``key:sub=value`` in place of what the file says.
+        with_data: also open the data sets and look at every file's header.
+
+    Raises:
+        OptionError: all faults of the file, its networks and its data sets at once.
+    """
+    file = complete_networks(read_options(path, overrides))
+    report = check(file)
+    if report.faults:
+        raise file.error(report.faults)
+    if report.unread:
+        yield f"read by nothing: {', '.join(report.unread)}"
+    faults: list[Fault] = []
+    yield from _check_networks(file, faults)
+    if with_data:
+        yield from _check_datasets(file, faults)
+    if faults:
+        raise file.error(faults)
+    yield f"{path}: no faults."
+
+
+def _check_networks(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+    for key, section in file.data.items():
+        if not key.startswith("network_"):
+            continue
+        try:
+            net = _build_without_memory(section, key)
+        except (OptionError, ValueError, TypeError, AssertionError) as error:
+            faults += _faults_of(error, key)
+            continue
+        count = sum(p.numel() for p in net.parameters())
+        yield f"{key}: {type(net).__name__}, {count:,} parameters"
+
+
+def _build_without_memory(section: Any, where: str) -> torch.nn.Module:
+    """The network on the meta device; networks that compute with values there go on the CPU."""
+    try:
+        with torch.device("meta"):
+            net: torch.nn.Module = build_network(section, where=where)
+            return net
+    except (NotImplementedError, RuntimeError):
+        net = build_network(section, where=where)
+        return net
+
+
+def _check_datasets(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+    settings = RunSettings.read(file.data)
+    run = Run(file, settings, Runtime(device=choose_device(0)), seed=0)
+    for key in file.data.get("datasets") or {}:
+        where = f"datasets.{key}"
+        try:
+            opened = open_set(run, key)
+        except DataError as error:
+            faults.append(Fault(where, str(error).removeprefix(f"{where}: ")))
+        except OptionError as error:
+            faults += error.faults
+        else:
+            skipped = f", {len(opened.bad)} of them skipped" if opened.bad else ""
+            yield f"{where}: {type(opened.dataset).__name__}, {len(opened.dataset)} items{skipped}"
+
+
+def _faults_of(error: Exception, where: str) -> list[Fault]:
+    if isinstance(error, OptionError):
+        return error.faults
+    if isinstance(error, SmoothkitError):
+        return [Fault(where, str(error))]
+    return [Fault(where, f"the network cannot be built: {error}")]

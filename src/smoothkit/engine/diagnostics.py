@@ -1,0 +1,55 @@
+"""What is saved when a loss is not finite, so that the step can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+
+from smoothkit.core.runtime import Folders
+from smoothkit.core.weights import save_file
+
+
+def describe_and_save(
+    model: Any,
+    batches: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    iteration: int,
+    folders: Folders,
+    rank: int,
+) -> str:
+    """Save the networks and the batch, and say what happened in one message.
+
+    Args:
+        model: with ``snapshot``.
+        batches: what the step was fed.
+        names: the losses that are not finite; empty where another process has them.
+        iteration: the step.
+        folders: where the state goes.
+        rank: number of this process, part of the file's name.
+    """
+    path = folders.diagnostics / f"{iteration}_rank{rank}.pth"
+    content = {
+        "iter": iteration,
+        "losses": list(names),
+        "networks": model.snapshot().networks,
+        "batches": [dict(batch) for batch in batches],
+    }
+    save_file(path, content)
+    files = sorted({file for batch in batches for file in _files(batch)})
+    what = f"{', '.join(names)} not finite" if names else "a loss of another process not finite"
+    return (
+        f"iteration {iteration}: {what}. Files: {', '.join(files) or 'unknown'}. "
+        f"Networks and batch are in {path}. Lower the learning rate, set train.grad_clip, or look "
+        "at these files."
+    )
+
+
+def _files(batch: Mapping[str, Any]) -> list[str]:
+    return [
+        str(file)
+        for name, values in batch.items()
+        if name.endswith("_path") and not isinstance(values, Tensor)
+        for file in values
+    ]

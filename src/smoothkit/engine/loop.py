@@ -1,0 +1,228 @@
+"""The training loop: drives any model with BasicSR's protocol, knows no system."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from smoothkit.core import distributed
+from smoothkit.core.checkpoints import Resume, prune, save_networks, save_state
+from smoothkit.core.errors import TrainingError
+from smoothkit.core.runtime import Folders
+from smoothkit.core.seeds import random_state, seed_everything, set_random_state
+from smoothkit.core.settings import LoggerSettings, TrainSettings, ValSettings
+from smoothkit.engine.diagnostics import describe_and_save
+from smoothkit.engine.messages import Messages
+from smoothkit.engine.setup import Run
+from smoothkit.engine.signals import StopSignals
+from smoothkit.models.updater import NonFiniteError
+
+log = logging.getLogger(__name__)
+
+Validate = Callable[[int], None]
+
+
+@dataclass
+class Progress:
+    """Where a run stands; all of it goes into a checkpoint.
+
+    Args:
+        iteration: steps of the optimiser done.
+        samples: training samples consumed, of all processes together.
+    """
+
+    iteration: int = 0
+    samples: int = 0
+
+
+class Loop:
+    """One training run in this process.
+
+    Args:
+        run: options and process.
+        model: with BasicSR's protocol, and ``snapshot`` and ``restore``.
+        loader: the endless loader, standing at ``progress.samples``.
+        samples_per_iter: of all processes together.
+        epoch_length: samples in one pass over the data.
+        total_iter: where to stop.
+        progress: where to begin.
+        messages: of the first process; None in the others.
+        validate: measures the model at an iteration.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        model: Any,
+        loader: Any,
+        *,
+        samples_per_iter: int,
+        epoch_length: int,
+        total_iter: int,
+        progress: Progress,
+        messages: Messages | None,
+        validate: Validate,
+    ) -> None:
+        self._run = run
+        self._model = model
+        self._batches = self._watched(iter(loader))
+        self._samples_per_iter = samples_per_iter
+        self._epoch_length = epoch_length
+        self._total_iter = total_iter
+        self.progress = progress
+        self._messages = messages
+        self._validate = validate
+        self._train = TrainSettings.read(run.options["train"])
+        self._val = ValSettings.read(run.options.get("val"))
+        self._logger = LoggerSettings.read(run.options.get("logger"))
+        self._last: list[dict[str, Any]] = []
+        self.skipped: set[str] = set()
+
+    @property
+    def epoch(self) -> int:
+        """The pass over the data that the next sample belongs to, from 0."""
+        return self.progress.samples // self._epoch_length
+
+    def run(self) -> int:
+        """Train to the end, or until a signal: 0, or the number of that signal.
+
+        Raises:
+            TrainingError: a loss is not finite; a diagnostic state was saved.
+            DataError: a file cannot be read, or a checkpoint not be written.
+        """
+        bar = self._bar()
+        with StopSignals() as signals, bar:
+            while self.progress.iteration < self._total_iter:
+                self._iterate()
+                bar.update()
+                iteration = self.progress.iteration
+                received = self._received(signals)
+                is_last = iteration == self._total_iter
+                if received or is_last or self._is_due(self._logger.save_checkpoint_freq):
+                    self.save()
+                if received:
+                    log.warning("signal %d: saved at iteration %d.", received, iteration)
+                    return received
+                if self._val.val_freq and (is_last or self._is_due(self._val.val_freq)):
+                    self._validate(iteration)
+        return 0
+
+    def save(self) -> None:
+        """Write a checkpoint of where the run stands."""
+        # Every process hands over its random states; the first one writes.
+        random_states = distributed.gather_objects(random_state(self._run.runtime.device))
+        if self._run.runtime.rank == 0:
+            snapshot = self._model.snapshot()
+            iteration = self.progress.iteration
+            save_networks(
+                self._folders, snapshot, iteration, safetensors=self._logger.save_safetensors
+            )
+            state = {
+                "epoch": self.epoch,
+                "iter": iteration,
+                "networks": list(snapshot.networks),
+                "samples": self.progress.samples,
+                "seed": self._run.seed,
+                "random_states": random_states,
+                **snapshot.training,
+            }
+            save_state(self._folders, iteration, state)
+            if iteration == self._total_iter:
+                save_networks(self._folders, snapshot, "latest")
+            prune(self._folders, self._logger.keep_checkpoints)
+        distributed.barrier()
+
+    @property
+    def _folders(self) -> Folders:
+        folders = self._run.runtime.folders
+        assert folders is not None
+        return folders
+
+    def _iterate(self) -> None:
+        started = time.monotonic()
+        iteration = self.progress.iteration + 1
+        self._model.update_learning_rate(iteration, warmup_iter=self._train.warmup_iter)
+        self._last = [next(self._batches) for _ in range(self._train.accumulate)]
+        data_seconds = time.monotonic() - started
+        for batch in self._last:
+            self._model.feed_data(batch)
+        try:
+            self._model.optimize_parameters(iteration)
+        except NonFiniteError as error:
+            self._fail(iteration, error.names)
+        self.progress.iteration = iteration
+        self.progress.samples += self._samples_per_iter
+        self._tell(iteration, (time.monotonic() - started, data_seconds))
+
+    def _tell(self, iteration: int, seconds: tuple[float, float]) -> None:
+        if not self._is_due(self._logger.print_freq):
+            return
+        losses = self._model.get_current_log()  # a collective: in every process
+        bad = [name for name, value in losses.items() if not torch.isfinite(torch.tensor(value))]
+        if bad:
+            self._fail(iteration, bad)
+        if self._messages is not None:
+            rates = self._model.get_current_learning_rate()
+            self._messages.training(iteration, self.epoch, rates, losses, seconds)
+
+    def _fail(self, iteration: int, names: list[str]) -> None:
+        message = describe_and_save(
+            self._model, self._last, names, iteration, self._folders, self._run.runtime.rank
+        )
+        raise TrainingError(message)
+
+    def _is_due(self, every: int | None) -> bool:
+        return bool(every) and self.progress.iteration % int(every or 1) == 0
+
+    def _received(self, signals: StopSignals) -> int:
+        if self._run.runtime.world_size == 1:
+            return signals.received
+        flag = torch.tensor([float(signals.received)], device=self._run.runtime.device)
+        return int(distributed.any_rank(flag).item())
+
+    def _watched(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        """The batches, with the reasons of skipped items taken out and noted."""
+        for batch in batches:
+            reasons = set(batch.pop("skipped", ())) - self.skipped
+            for reason in sorted(reasons):
+                log.warning("skipped: %s", reason)
+            self.skipped |= reasons
+            yield batch
+
+    def _bar(self) -> Any:
+        is_shown = self._messages is not None and sys.stderr.isatty()
+        return tqdm(
+            total=self._total_iter,
+            initial=self.progress.iteration,
+            unit="it",
+            disable=not is_shown,
+            dynamic_ncols=True,
+        )
+
+
+def restore(run: Run, model: Any, resume: Resume) -> Progress:
+    """Put model and random states where a checkpoint left them.
+
+    Raises:
+        DataError: the checkpoint's networks are not this model's.
+    """
+    model.restore(resume.networks, resume.state)
+    states = resume.state.get("random_states") or []
+    if run.runtime.rank < len(states):
+        set_random_state(states[run.runtime.rank], run.runtime.device)
+    else:
+        log.warning(
+            "%s: holds no random states of process %d; seeding anew.", resume.path, run.runtime.rank
+        )
+        seed_everything(run.seed + run.runtime.rank + resume.state["iter"])
+    return Progress(
+        iteration=resume.state["iter"],
+        samples=resume.state.get("samples", 0),
+    )

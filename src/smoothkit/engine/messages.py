@@ -1,0 +1,165 @@
+"""What a run tells: log lines, ``metrics.jsonl``, TensorBoard."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.files import as_json, write_text
+from smoothkit.core.runtime import Folders
+from smoothkit.core.settings import LoggerSettings
+from smoothkit.engine.tables import Table
+
+log = logging.getLogger(__name__)
+
+
+class Messages:
+    """Tells the progress of one run; made in its first process only.
+
+    Args:
+        name: the run's name.
+        folders: where the files go.
+        settings: ``logger``.
+        total_iter: where the run ends, for the time left.
+        start_iter: iteration that it goes on from; what an earlier process told of later ones is
+            removed, since they are run again.
+        is_higher_better: of each metric of the validation.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        folders: Folders,
+        settings: LoggerSettings,
+        *,
+        total_iter: int,
+        start_iter: int = 0,
+        is_higher_better: Mapping[str, bool] | None = None,
+    ) -> None:
+        self._name = name
+        self._total = total_iter
+        self._start_iter = start_iter
+        self._start = time.monotonic()
+        self._lines = folders.experiment / "metrics.jsonl"
+        self._is_higher_better = dict(is_higher_better or {})
+        self._best: dict[tuple[str, str], tuple[float, int]] = {}
+        for told in _kept_until(self._lines, start_iter):
+            self._note_best(told)
+        self._board = _tensorboard(folders, settings, name, start_iter)
+
+    def training(
+        self,
+        iteration: int,
+        epoch: int,
+        rates: list[float],
+        losses: Mapping[str, float],
+        seconds: tuple[float, float],
+    ) -> None:
+        """One line on an iteration; ``seconds`` are those of a whole one and of its data."""
+        done = max(iteration - self._start_iter, 1)
+        left = (time.monotonic() - self._start) / done * (self._total - iteration)
+        lr = ", ".join(f"{rate:.3e}" for rate in rates)
+        parts = " ".join(f"{name}: {value:.4e}" for name, value in losses.items())
+        log.info(
+            "[%s][epoch: %d, iter: %s, lr: (%s)] [eta: %s, time (data): %.3f (%.3f)] %s",
+            self._name[:12],
+            epoch,
+            f"{iteration:,}",
+            lr,
+            timedelta(seconds=round(max(left, 0))),
+            *seconds,
+            parts,
+        )
+        self._append({"iter": iteration, "epoch": epoch, "lr": rates[0], **losses})
+        if self._board is not None:
+            self._board.add_scalar("lr", rates[0], iteration)
+            for name, value in losses.items():
+                self._board.add_scalar(f"losses/{name}", value, iteration)
+
+    def validation(self, iteration: int, table: Table, rows: Mapping[str, Tensor]) -> None:
+        """One data set measured: a line, the numbers and the pictures."""
+        means = {name: values["mean"] for name, values in table.summary().items()}
+        told = {"iter": iteration, "dataset": table.dataset, "val": means}
+        self._note_best(told)
+        marks = [
+            f"best {name} {value:.4f} at {at:,}"
+            for (dataset, name), (value, at) in self._best.items()
+            if dataset == table.dataset
+        ]
+        log.info("validation at %s, %s%s", f"{iteration:,}", table.line(),
+                 f" [{', '.join(marks)}]" if marks else "")  # fmt: skip
+        self._append(told)
+        if self._board is None:
+            return
+        for name, value in means.items():
+            self._board.add_scalar(f"metrics/{table.dataset}/{name}", value, iteration)
+        for stem, row in rows.items():
+            self._board.add_image(f"{table.dataset}/{stem}", row, iteration)
+
+    def close(self) -> None:
+        """Flush and close what is open."""
+        if self._board is not None:
+            self._board.close()
+
+    def _append(self, values: Mapping[str, Any]) -> None:
+        with open(self._lines, "a", encoding="utf-8") as file:
+            file.write(as_json(values) + "\n")
+
+    def _note_best(self, told: Mapping[str, Any]) -> None:
+        """Keep the best mean of each metric; the lines of ``metrics.jsonl`` are its memory."""
+        for name, value in told.get("val", {}).items():
+            is_higher = self._is_higher_better.get(name, True)
+            held = self._best.get((told["dataset"], name))
+            is_number = value is not None and math.isfinite(value)
+            if is_number and (held is None or (value > held[0]) == is_higher):
+                self._best[told["dataset"], name] = (value, told["iter"])
+
+
+def _kept_until(path: Path, iteration: int) -> list[dict[str, Any]]:
+    """What the file tells up to ``iteration``; the rest is removed from it."""
+    kept = []
+    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        try:
+            told = json.loads(line)
+            if told["iter"] <= iteration:
+                kept.append(told)
+        except (ValueError, KeyError, TypeError):
+            continue  # half a line from a process that was killed
+    write_text(path, "".join(as_json(told) + "\n" for told in kept))
+    return kept
+
+
+def _tensorboard(folders: Folders, settings: LoggerSettings, name: str, start_iter: int) -> Any:
+    wandb = settings.wandb or {}
+    if wandb.get("project"):
+        _start_wandb(wandb, name)
+    if not settings.use_tb_logger and not wandb.get("project"):
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    purge = start_iter + 1 if start_iter else None
+    return SummaryWriter(str(folders.tb_logger), purge_step=purge)
+
+
+def _start_wandb(options: Mapping[str, Any], name: str) -> None:
+    try:
+        import wandb
+    except ModuleNotFoundError as error:
+        message = "needs the package wandb: pip install wandb, or remove the key."
+        raise OptionError([Fault("logger.wandb", message)]) from error
+    wandb.init(
+        project=options["project"],
+        name=name,
+        id=options.get("resume_id"),
+        resume="allow",
+        sync_tensorboard=True,
+    )

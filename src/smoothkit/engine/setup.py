@@ -1,0 +1,164 @@
+"""From an option file to a checked run: options completed, processes joined, device chosen."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smoothkit.core import distributed
+from smoothkit.core.devices import choose_device
+from smoothkit.core.errors import DataError, Fault
+from smoothkit.core.options import FrozenDict, OptionFile, read_options, thaw
+from smoothkit.core.registry import ARCH_REGISTRY
+from smoothkit.core.runtime import Folders, Runtime
+from smoothkit.core.seeds import seed_everything
+from smoothkit.core.settings import DistSettings, PathSettings, RunSettings
+from smoothkit.core.weights import load_file, network_meta, network_state
+from smoothkit.engine.check import check
+from smoothkit.models.infer import infer_network
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A checked option file in this process.
+
+    Args:
+        file: the file as read, for messages and copies.
+        settings: its top level.
+        runtime: this process.
+        seed: of everything random in the run.
+    """
+
+    file: OptionFile
+    settings: RunSettings
+    runtime: Runtime
+    seed: int
+
+    @property
+    def options(self) -> FrozenDict:
+        """The whole option file, read-only."""
+        return self.file.data
+
+
+def open_run(
+    path: str | Path,
+    *,
+    is_train: bool,
+    launcher: str = "none",
+    overrides: Sequence[str] = (),
+    is_debug: bool = False,
+) -> Run:
+    """Read and check an option file, join the other processes, choose the device, seed.
+
+    Raises:
+        OptionError: all faults of the file at once.
+        DataError: a checkpoint that it names cannot be used.
+    """
+    file = read_options(path, overrides)
+    if is_debug:
+        file = file.with_data(_debugging(thaw(file.data)))
+    file = complete_networks(file)
+    report = check(file, is_train=is_train)
+    if report.faults:
+        raise file.error(report.faults)
+    settings = RunSettings.read(file.data)
+    dist_settings = DistSettings.read(file.data.get("dist_params"))
+    environment = distributed.launcher_environment(launcher, dist_settings)
+    local_rank = int(environment.get("LOCAL_RANK", 0))
+    device = choose_device(settings.num_gpu, local_rank=local_rank, is_launched=bool(environment))
+    distributed.start(environment, device, dist_settings)
+    if report.unread and distributed.rank() == 0:
+        log.warning("%s: these keys are read by nothing: %s.", path, ", ".join(report.unread))
+    seed = settings.manual_seed
+    if seed is None:
+        seed = distributed.from_main(random.SystemRandom().randrange(1, 10000))
+    runtime = Runtime(
+        device=device,
+        rank=distributed.rank(),
+        world_size=distributed.world_size(),
+        is_train=is_train,
+        folders=Folders.of(settings.name, PathSettings.read(file.data.get("path"))),
+    )
+    _set_backends(settings)
+    seed_everything(seed + runtime.rank)
+    return Run(file, settings, runtime, seed)
+
+
+def complete_networks(file: OptionFile) -> OptionFile:
+    """Fill in what a ``network_<x>`` section leaves out from the checkpoint that it starts from.
+
+    Kind and size come from what smoothkit wrote beside the weights, else from the parameter names.
+    What the section gives stands, also where it does not fit the file.
+
+    Raises:
+        OptionError: the checkpoint is not there.
+        DataError: it cannot be used.
+    """
+    data: dict[str, Any] = thaw(file.data)
+    paths = data.get("path")
+    if not isinstance(paths, dict):
+        return file
+    for key, path in paths.items():
+        letter = str(key).removeprefix("pretrain_network_")
+        if letter == key or not path:
+            continue
+        path = paths[key] = str(_existing(path, f"path.{key}", file))
+        section = data.get(f"network_{letter}") or {}
+        held = _held_network(path, paths.get(f"param_key_{letter}"))
+        if held and isinstance(section, dict) and _is_same_kind(section, held):
+            data[f"network_{letter}"] = {**held, **section}
+    return file.with_data(data)
+
+
+def _existing(path: Any, where: str, file: OptionFile) -> Path:
+    # Easy2Hard's training wrote names that end in a blank, which its documents leave out.
+    for candidate in (Path(str(path)), Path(f"{path} ")):
+        if candidate.is_file():
+            return candidate
+    raise file.error([Fault(where, f"no such file: {path}")])
+
+
+def _held_network(path: str, key: str | None) -> dict[str, Any] | None:
+    content = load_file(path)
+    meta = network_meta(content).get("network")
+    if meta:
+        return dict(meta)
+    try:
+        return infer_network(network_state(content, path, key))
+    except DataError:
+        return None  # loading it will say why
+
+
+def _is_same_kind(section: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    if "type" not in section:
+        return True
+    try:
+        return ARCH_REGISTRY.get(section["type"]) is ARCH_REGISTRY.get(held["type"])
+    except KeyError:
+        return False
+
+
+def _debugging(options: dict[str, Any]) -> dict[str, Any]:
+    """BasicSR's ``--debug``: another name, everything reported often."""
+    name = str(options.get("name", ""))
+    options["name"] = name if name.startswith("debug") else f"debug_{name}"
+    if isinstance(options.get("val"), dict):
+        options["val"]["val_freq"] = 8
+    options["logger"] = {**(options.get("logger") or {}), "print_freq": 1}
+    options["logger"]["save_checkpoint_freq"] = 8
+    return options
+
+
+def _set_backends(settings: RunSettings) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = settings.tf32
+    torch.backends.cudnn.allow_tf32 = settings.tf32
+    torch.backends.cudnn.benchmark = settings.cudnn_benchmark and not settings.deterministic
+    torch.use_deterministic_algorithms(settings.deterministic)

@@ -1,0 +1,42 @@
+"""SIGTERM and SIGINT as a wish that the loop grants at the end of an iteration."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class StopSignals:
+    """Catches the two signals while it is entered; ``received`` is the number of the first.
+
+    A second SIGINT interrupts at once, for users who will not wait.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received == number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.received = self.received or number
+
+
+def exit_code(number: int) -> int:
+    """What a shell reports for a process ended by signal ``number``: 143, 130."""
+    return 128 + number

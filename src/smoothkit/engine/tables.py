@@ -1,0 +1,63 @@
+"""Per-image numbers of one or more data sets, and their summary."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from smoothkit.core.files import write_json, write_text
+
+
+@dataclass
+class Table:
+    """What one data set measured.
+
+    Args:
+        dataset: its name.
+        metrics: names of the columns.
+        rows: per image: ``image`` and the value of each metric; NaN where it failed.
+    """
+
+    dataset: str
+    metrics: Sequence[str]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean, spread (sample standard deviation) and number of finite values, by metric."""
+        return {name: _summary([row[name] for row in self.rows]) for name in self.metrics}
+
+    def line(self) -> str:
+        """The summary in one line."""
+        parts = [
+            f"{name} {values['mean']:.4f} ± {values['std']:.4f}"
+            for name, values in self.summary().items()
+        ]
+        return f"{self.dataset}: {', '.join(parts) or 'no metrics'} ({len(self.rows)} images)"
+
+
+def write_tables(tables: Sequence[Table], folder: Path) -> None:
+    """Write ``metrics.csv`` (a row an image) and ``metrics.json`` (the summaries) to ``folder``."""
+    metrics = list(dict.fromkeys(name for table in tables for name in table.metrics))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, ["dataset", "image", *metrics], lineterminator="\n")
+    writer.writeheader()
+    for table in tables:
+        writer.writerows({"dataset": table.dataset, **row} for row in table.rows)
+    write_text(folder / "metrics.csv", text.getvalue())
+    write_json(folder / "metrics.json", {table.dataset: table.summary() for table in tables})
+
+
+def _summary(values: Sequence[float]) -> dict[str, float]:
+    # Identical images have an infinite PSNR: part of a mean it would hide all others.
+    finite = [value for value in values if math.isfinite(value)]
+    return {
+        "mean": fmean(finite) if finite else math.nan,
+        "std": stdev(finite) if len(finite) > 1 else 0.0,
+        "count": len(finite),
+    }

@@ -1,0 +1,82 @@
+"""``smoothkit.test``: a trained network on one or more test sets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from smoothkit.core import distributed
+from smoothkit.core.errors import OptionError
+from smoothkit.core.log import setup_logging
+from smoothkit.core.settings import ValSettings
+from smoothkit.engine.datasets import open_set, phases
+from smoothkit.engine.setup import Run, open_run
+from smoothkit.engine.tables import Table, write_tables
+from smoothkit.engine.validation import Place, validate
+from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
+from smoothkit.models import build_model
+from smoothkit.ops.io import write_image
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(
+    option_path: str | Path, *, launcher: str = "none", overrides: Sequence[str] = ()
+) -> list[Table]:
+    """Run a network over the test sets of an option file.
+
+    Images go to ``results/<name>/visualization/<test set>``, numbers to ``metrics.csv`` and
+    ``metrics.json`` beside it.
+
+    Args:
+        option_path: the file.
+        launcher: ``none``, ``pytorch`` or ``slurm``; torchrun is recognised by itself.
+        overrides: ``key:sub=value`` in place of what the file says.
+
+    Returns:
+        A table for each test set.
+
+    Raises:
+        SmoothkitError: anything that the user can put right, in one message.
+    """
+    setup_logging()
+    run = open_run(option_path, is_train=False, launcher=launcher, overrides=overrides)
+    try:
+        return _test(run)
+    except OptionError as error:
+        raise run.file.error(error.faults) from error
+    finally:
+        distributed.stop()
+
+
+def _test(run: Run) -> list[Table]:
+    folders = run.runtime.folders
+    assert folders is not None
+    keys = [key for key in phases(run, "") if not key.startswith("train")]
+    if not keys:
+        raise OptionError("datasets: holds no test set. Add 'test_1' with its folders.")
+    sets = [open_set(run, key) for key in keys]
+    settings = ValSettings.read(run.options.get("val"))
+    if not (run.options.get("path") or {}).get("pretrain_network_g"):
+        log.warning("path.pretrain_network_g is not given: testing untrained weights.")
+    model = build_model(run.options, replace(run.runtime, is_train=False))
+    suffix = run.settings.name if settings.suffix is None else settings.suffix
+    tables: list[Table] = []
+    for opened in sets:
+        name = str(opened.section["name"])
+        place = Place(folders.results / "visualization" / name, suffix)
+        section: dict[str, Any] = {**opened.section, "phase": "test"}
+        loader = replace(opened, section=section).loader(run)
+        outcome = validate(model, loader, section, settings, run.runtime, place)
+        tables.append(outcome.table)
+        log.info("%s", outcome.table.line())
+        if run.runtime.rank == 0 and outcome.rows:
+            picture = stack_rows(list(outcome.rows.values()))
+            write_image(folders.results / f"comparison_{name}.png", to_bgr_bytes(picture))
+    if run.runtime.rank == 0:
+        write_tables(tables, folders.results)
+        log.info("Results: %s", folders.results)
+    return tables

@@ -1,0 +1,271 @@
+"""``smoothkit.train``: from an option file to a trained network."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+import smoothkit
+from smoothkit.core import distributed
+from smoothkit.core.checkpoints import Resume, newest, read
+from smoothkit.core.errors import DataError, Fault, OptionError, TrainingError
+from smoothkit.core.files import write_text
+from smoothkit.core.log import setup_logging
+from smoothkit.core.options import thaw
+from smoothkit.core.runtime import Folders
+from smoothkit.core.settings import (
+    LoaderSettings,
+    LoggerSettings,
+    PathSettings,
+    TrainSettings,
+    ValSettings,
+)
+from smoothkit.engine.datasets import OpenSet, open_set, phases
+from smoothkit.engine.folders import Lock, prepare_experiment
+from smoothkit.engine.loop import Loop, Progress, restore
+from smoothkit.engine.messages import Messages
+from smoothkit.engine.setup import Run, open_run
+from smoothkit.engine.validation import Place, validate
+from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
+from smoothkit.metrics import is_higher_better
+from smoothkit.models import build_model
+from smoothkit.ops.io import write_image
+
+log = logging.getLogger(__name__)
+
+
+def train(
+    option_path: str | Path,
+    *,
+    auto_resume: bool = False,
+    launcher: str = "none",
+    is_debug: bool = False,
+    overrides: Sequence[str] = (),
+) -> int:
+    """Train as an option file says.
+
+    Args:
+        option_path: the file.
+        auto_resume: go on from the newest whole state of the run of the same name.
+        launcher: ``none``, ``pytorch`` or ``slurm``; torchrun is recognised by itself.
+        is_debug: a run named ``debug_<name>`` that reports often.
+        overrides: ``key:sub=value`` in place of what the file says.
+
+    Returns:
+        0, or the number of the signal that stopped it.
+
+    Raises:
+        SmoothkitError: anything that the user can put right, in one message.
+    """
+    setup_logging()
+    run = open_run(
+        option_path, is_train=True, launcher=launcher, overrides=overrides, is_debug=is_debug
+    )
+    try:
+        return _train(run, auto_resume=auto_resume)
+    except OptionError as error:
+        raise run.file.error(error.faults) from error
+    finally:
+        distributed.stop()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run is, known once the data set is.
+
+    Args:
+        samples_per_iter: of all processes together.
+        epoch_length: samples in one pass over the data.
+        iters_per_epoch: whole iterations in that.
+        total_iter: iterations of the run.
+    """
+
+    samples_per_iter: int
+    epoch_length: int
+    iters_per_epoch: int
+    total_iter: int
+
+    @classmethod
+    def of(cls, train_set: OpenSet, settings: TrainSettings, world_size: int) -> Plan:
+        """The plan of a run over ``train_set``."""
+        loader = LoaderSettings.read(train_set.section)
+        per_iter = loader.batch_size_per_gpu * world_size * settings.accumulate
+        epoch_length = len(train_set.dataset) * loader.dataset_enlarge_ratio
+        iters_per_epoch = max(1, epoch_length // per_iter)
+        total = settings.total_iter or (settings.total_epochs or 0) * iters_per_epoch
+        return cls(per_iter, epoch_length, iters_per_epoch, total)
+
+
+def _train(run: Run, *, auto_resume: bool) -> int:
+    settings = TrainSettings.read(run.options["train"])
+    train_set = open_set(run, "train")
+    val_sets = [open_set(run, key) for key in phases(run, "val")]
+    plan = Plan.of(train_set, settings, run.runtime.world_size)
+    run = replace(run, runtime=replace(run.runtime, iters_per_epoch=plan.iters_per_epoch))
+    lock = _claim(run)
+    try:
+        resume = _find_resume(run, auto_resume=auto_resume)
+        _refuse_finished(resume, plan)
+        model = build_model(run.options, run.runtime)
+        progress = restore(run, model, resume) if resume else Progress()
+        _open_folders(run, is_resumed=auto_resume or resume is not None)
+        _introduce(run, plan, train_set, progress)
+        return _run_loop(run, model, plan, progress, train_set, val_sets)
+    finally:
+        if lock is not None:
+            lock.release()
+
+
+def _run_loop(
+    run: Run,
+    model: Any,
+    plan: Plan,
+    progress: Progress,
+    train_set: OpenSet,
+    val_sets: Sequence[OpenSet],
+) -> int:
+    messages = None
+    metrics = ValSettings.read(run.options.get("val")).metrics or {}
+    if run.runtime.rank == 0:
+        messages = Messages(
+            run.settings.name,
+            _folders(run),
+            LoggerSettings.read(run.options.get("logger")),
+            total_iter=plan.total_iter,
+            start_iter=progress.iteration,
+            is_higher_better={name: is_higher_better(options) for name, options in metrics.items()},
+        )
+    loaders = [(val_set, val_set.loader(run)) for val_set in val_sets]
+    loop = Loop(
+        run,
+        model,
+        train_set.loader(run, start=progress.samples),
+        samples_per_iter=plan.samples_per_iter,
+        epoch_length=plan.epoch_length,
+        total_iter=plan.total_iter,
+        progress=progress,
+        messages=messages,
+        validate=partial(_validate_all, run, model, loaders, messages),
+    )
+    try:
+        stopped_by = loop.run()
+    finally:
+        if messages is not None:
+            messages.close()
+    if loop.skipped:
+        log.warning("%d items could not be used and were skipped.", len(loop.skipped))
+    if not stopped_by:
+        log.info("Done: %d iterations. Networks: %s", plan.total_iter, _folders(run).models)
+    return stopped_by
+
+
+def _validate_all(
+    run: Run,
+    model: Any,
+    loaders: Sequence[tuple[OpenSet, Any]],
+    messages: Messages | None,
+    iteration: int,
+) -> None:
+    settings = ValSettings.read(run.options.get("val"))
+    for val_set, loader in loaders:
+        name = str(val_set.section["name"])
+        place = Place(_folders(run).visualization / name, str(iteration))
+        outcome = validate(model, loader, val_set.section, settings, run.runtime, place)
+        if messages is not None:
+            messages.validation(iteration, outcome.table, outcome.rows)
+            if outcome.rows:
+                picture = stack_rows(list(outcome.rows.values()))
+                write_image(place.folder / f"comparison_{iteration}.png", to_bgr_bytes(picture))
+
+
+def _find_resume(run: Run, *, auto_resume: bool) -> Resume | None:
+    """The checkpoint to go on from; each process reads it, so that all see the same one."""
+    given = PathSettings.read(run.options.get("path")).resume_state
+    if auto_resume:
+        found = newest(_folders(run)) if run.runtime.rank == 0 else None
+        given = distributed.from_main(str(found.path) if found else None) or given
+        if given is None:
+            log.info("--auto_resume: no state in %s; starting anew.", _folders(run).states)
+    return read(given) if given else None
+
+
+def _refuse_finished(resume: Resume | None, plan: Plan) -> None:
+    if resume is not None and resume.state["iter"] > plan.total_iter:
+        message = (
+            f"is {plan.total_iter}, but {resume.path} stands at iteration {resume.state['iter']}. "
+            "Raise it, or go on from an earlier state with path.resume_state."
+        )
+        raise OptionError([Fault("train.total_iter", message)])
+
+
+def _claim(run: Run) -> Lock | None:
+    """The run's folder for this process; the first one claims it for all."""
+    lock, refusal = None, ""
+    if run.runtime.rank == 0:
+        try:
+            lock = Lock(_folders(run).experiment)
+        except (TrainingError, OSError) as error:
+            refusal = str(error)
+    refusal = distributed.from_main(refusal)
+    if refusal:
+        raise TrainingError(refusal)
+    return lock
+
+
+def _open_folders(run: Run, *, is_resumed: bool) -> None:
+    folders = _folders(run)
+    if run.runtime.rank == 0:
+        try:
+            prepare_experiment(folders, is_resumed=is_resumed)
+            shutil.copyfile(run.file.path, folders.experiment / run.file.path.name)
+        except OSError as error:
+            raise DataError(f"{folders.experiment}: cannot be written: {error}") from error
+        text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
+        write_text(folders.experiment / "options.yml", text)
+    distributed.barrier()
+    _log_to_file(run, "train")
+
+
+def _log_to_file(run: Run, what: str) -> None:
+    import time
+
+    file = (
+        _folders(run).experiment
+        / f"{what}_{run.settings.name}_{time.strftime('%Y%m%d_%H%M%S')}.log"
+    )
+    setup_logging(is_main=run.runtime.rank == 0, file=file)
+
+
+def _introduce(run: Run, plan: Plan, train_set: OpenSet, progress: Progress) -> None:
+    log.info(
+        "smoothkit %s, torch %s, Python %s; %s, %d process(es), seed %d.",
+        smoothkit.__version__,
+        torch.__version__,
+        platform.python_version(),
+        run.runtime.device,
+        run.runtime.world_size,
+        run.seed,
+    )
+    log.info(
+        "%d training items, %d samples an iteration, %d iterations an epoch, %d in all.",
+        len(train_set.dataset),
+        plan.samples_per_iter,
+        plan.iters_per_epoch,
+        plan.total_iter,
+    )
+    if progress.iteration:
+        log.info("Going on from iteration %d.", progress.iteration)
+
+
+def _folders(run: Run) -> Folders:
+    assert run.runtime.folders is not None
+    return run.runtime.folders

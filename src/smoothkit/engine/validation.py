@@ -1,0 +1,144 @@
+"""Measuring a model on a data set, the images shared out over all processes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from smoothkit.core import distributed
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.seeds import preserved_random_state
+from smoothkit.core.settings import ValSettings
+from smoothkit.engine.tables import Table
+from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
+from smoothkit.metrics import calculate_metric, needs_ground_truth
+from smoothkit.ops.io import write_image
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the images of one validation go.
+
+    Args:
+        folder: images and comparison pictures.
+        suffix: put behind the stem of each image's name; empty for none.
+    """
+
+    folder: Path
+    suffix: str
+
+    def image(self, stem: str) -> Path:
+        """The result image of the input called ``stem``."""
+        return (
+            self.folder / f"{stem}_{self.suffix}.png"
+            if self.suffix
+            else self.folder / f"{stem}.png"
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One data set measured: the table, and rows (input, output, ground truth, error) to show."""
+
+    table: Table
+    rows: dict[str, Tensor]
+
+
+def validate(
+    model: Any,
+    loader: Any,
+    section: Mapping[str, Any],
+    settings: ValSettings,
+    runtime: Runtime,
+    place: Place,
+) -> Outcome:
+    """Run ``model`` on every image of a data set and measure it.
+
+    Random states are left as they were, so that validating more or less often changes no training.
+
+    Args:
+        model: with BasicSR's ``feed_data``, ``test`` and ``get_current_visuals``.
+        loader: one image at a time, this process's share of them.
+        section: ``datasets.<phase>``: its ``name`` and ``color``.
+        settings: ``val``.
+        runtime: this process.
+        place: where images go.
+
+    Returns:
+        The whole table and rows, the same in every process.
+    """
+    metrics = settings.metrics or {}
+    rows, pictures = [], {}
+    with preserved_random_state(runtime.device), torch.no_grad():
+        for index, data in enumerate(_progress(loader, settings, runtime)):
+            stem = _stem(data, index)
+            visuals = _visuals(model, data, section)
+            number = index * runtime.world_size + runtime.rank
+            rows.append({"image": stem, "number": number} | _measure(metrics, visuals, stem))
+            if number < settings.grids:
+                pictures[stem] = comparison_row(visuals)
+            if settings.save_img:
+                write_image(place.image(stem), to_bgr_bytes(visuals["result"][0]))
+    return _gathered(str(section.get("name") or "data"), list(metrics), rows, pictures)
+
+
+def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The images of one test, in RGB."""
+    model.feed_data(data)
+    model.test()
+    visuals = {k: v for k, v in model.get_current_visuals().items() if isinstance(v, Tensor)}
+    if section.get("color") == "bgr":
+        visuals = {k: v.flip(1) if v.shape[1] == 3 else v for k, v in visuals.items()}
+    return visuals
+
+
+def _measure(
+    metrics: Mapping[str, Any], visuals: Mapping[str, Tensor], stem: str
+) -> dict[str, float]:
+    values = {}
+    for name, options in metrics.items():
+        if "gt" not in visuals and needs_ground_truth(options):
+            values[name] = math.nan
+            continue
+        target = visuals.get("gt", visuals["result"])[0]
+        try:
+            values[name] = calculate_metric({"img": visuals["result"][0], "img2": target}, options)
+        except (ValueError, ArithmeticError, AssertionError, RuntimeError) as error:
+            # BasicSR's NIQE fails on small images; one image must not end the whole test.
+            log.warning("%s of %s: %s; recorded as nan.", name, stem, error)
+            values[name] = math.nan
+    return values
+
+
+def _gathered(
+    dataset: str, metrics: list[str], rows: list[dict[str, Any]], pictures: dict[str, Tensor]
+) -> Outcome:
+    shares = distributed.gather_objects((rows, pictures))
+    merged = sorted((row for share, _ in shares for row in share), key=lambda row: row["number"])
+    order = [row["image"] for row in merged]
+    for row in merged:
+        del row["number"]
+    shown = {stem: row for _, share in shares for stem, row in share.items()}
+    by_order = {stem: shown[stem] for stem in order if stem in shown}
+    return Outcome(Table(dataset, metrics, merged), by_order)
+
+
+def _progress(loader: Any, settings: ValSettings, runtime: Runtime) -> Any:
+    is_shown = runtime.rank == 0 and settings.use_pbar and settings.pbar and sys.stderr.isatty()
+    return tqdm(loader, desc="validation", unit="image", disable=not is_shown, leave=False)
+
+
+def _stem(data: Mapping[str, Any], index: int) -> str:
+    paths = data.get("lq_path") or data.get("gt_path") or [str(index)]
+    return Path(paths[0]).stem.strip() or str(index)

@@ -1,0 +1,25 @@
+"""What reports and checkpoint selection know about a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+Metric = TypeVar("Metric", bound=Callable[..., float])
+
+
+def metric(
+    *, better: Literal["higher", "lower"], limits: tuple[float, float]
+) -> Callable[[Metric], Metric]:
+    """A decorator that states a metric's facts as attributes of the function.
+
+    Args:
+        better: which of two values is the better one.
+        limits: smallest and largest value.
+    """
+
+    def state(function: Metric) -> Metric:
+        vars(function).update(better=better, limits=limits)
+        return function
+
+    return state

@@ -1,0 +1,132 @@
+"""An optimiser with what surrounds it: schedule, precision, clipping, accumulation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smoothkit.core.devices import choose_precision
+from smoothkit.core.distributed import any_rank, world_size
+from smoothkit.core.errors import TrainingError
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.settings import TrainSettings
+from smoothkit.models.optim import Schedule, build_optimizer
+
+Losses = Mapping[str, Tensor]
+
+
+class NonFiniteError(TrainingError):
+    """A loss is NaN or infinite; ``names`` says which, empty where another process has it."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = list(names)
+        super().__init__(f"not finite: {', '.join(names) or 'a loss of another process'}")
+
+
+class Updater:
+    """Steps the weights of one network.
+
+    Args:
+        net: the network, wrapped for several processes where there are.
+        optimizer: section that names the optimiser.
+        settings: ``train``.
+        runtime: device, and iterations per epoch for the schedule.
+        where: dotted path of the optimiser's section.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Mapping[str, Any],
+        settings: TrainSettings,
+        runtime: Runtime,
+        *,
+        where: str = "train.optim_g",
+    ) -> None:
+        self.net = net
+        self.dtype = choose_precision(settings.amp, runtime.device)
+        self._device = runtime.device
+        self._grad_clip = settings.grad_clip
+        self._params = [p for p in net.parameters() if p.requires_grad]
+        self.optimizer = build_optimizer(self._params, optimizer, where)
+        self.schedule = Schedule(
+            self.optimizer,
+            settings.scheduler,
+            warmup_iter=settings.warmup_iter,
+            iters_per_epoch=runtime.iters_per_epoch,
+        )
+        self._scaler = torch.amp.GradScaler(
+            runtime.device.type, enabled=self.dtype == torch.float16
+        )
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """The context in which the network runs forward."""
+        is_mixed = self.dtype != torch.float32
+        return torch.autocast(self._device.type, dtype=self.dtype, enabled=is_mixed)
+
+    def apply(self, parts: Sequence[Callable[[], Losses]]) -> dict[str, Tensor]:
+        """One step on the mean of the parts' losses.
+
+        Args:
+            parts: one function for each accumulated batch, which runs the network and gives its
+                losses by name. Their sum is what is minimised.
+
+        Returns:
+            Each loss and ``l_total``, averaged over the parts, without gradient.
+
+        Raises:
+            NonFiniteError: in every process as soon as one has such a loss; no weight was changed.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        logs: dict[str, Tensor] = {}
+        for index, part in enumerate(parts):
+            with self._synchronised(index == len(parts) - 1):
+                losses = {f"l_{name}": value for name, value in part().items()}
+                losses["l_total"] = torch.stack([v.float() for v in losses.values()]).sum()
+                self._scaler.scale(losses["l_total"] / len(parts)).backward()
+            for name, value in losses.items():
+                share = value.detach().float() / len(parts)
+                logs[name] = logs[name] + share if name in logs else share
+        self._refuse_non_finite(logs)
+        self._step()
+        return logs
+
+    def rates(self) -> list[float]:
+        """The learning rate of each parameter group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def extra_state(self) -> dict[str, Any]:
+        """What is neither the optimiser's nor the schedule's."""
+        return {"scaler": self._scaler.state_dict()}
+
+    def load_extra_state(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``extra_state``."""
+        if state.get("scaler"):
+            self._scaler.load_state_dict(state["scaler"])
+
+    def _synchronised(self, is_last: bool) -> AbstractContextManager[Any]:
+        # Gradients travel between processes once a step, with the last part.
+        no_sync = getattr(self.net, "no_sync", None)
+        return nullcontext() if is_last or no_sync is None else no_sync()
+
+    def _refuse_non_finite(self, logs: Mapping[str, Tensor]) -> None:
+        # After backward, so that the device had work while this waits for it.
+        is_bad = ~torch.isfinite(torch.stack(list(logs.values())))
+        if world_size() > 1:
+            is_any_bad = bool(any_rank(is_bad.any().float()))
+        else:
+            is_any_bad = bool(is_bad.any())
+        if is_any_bad:
+            names = [name for name, bad in zip(logs, is_bad.tolist(), strict=True) if bad]
+            raise NonFiniteError([n for n in names if n != "l_total"] or names)
+
+    def _step(self) -> None:
+        if self._grad_clip is not None:
+            self._scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self._params, self._grad_clip)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
