@@ -1,0 +1,72 @@
+"""Checkpoints as the Easy2Hard and CSGIS-Net programs write them.
+
+Parameter names are those of our networks. What the files do not say is which network they are of:
+the published programs changed the number of blocks over time, so it is read from the weights.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from smoothkit.core.errors import DataError
+
+_PLAIN = "descriptor.res16.0.triple_conv.0.weight"
+_DILATED = "descriptor.res16.0.conv_3x3_1.weight"
+
+# What tells a network apart: its top-level modules, the first layer of its first block, its last
+# layer. The variants of CSGIS-Net have other modules, another descriptor or fewer layers.
+_NETWORKS = {
+    "SmoothingBaseline": ("descriptor interpreter", _PLAIN, "interpreter.9.weight"),
+    "HDCNet": ("descriptor interpreter", _DILATED, "interpreter.6.weight"),
+    "HDCEdgeNet": ("descriptor interpreter1 interpreter2", _DILATED, "interpreter2.9.weight"),
+    "JESSNet": ("descriptor interpreter1 interpreter2 refine", _DILATED, "refine.9.weight"),
+}
+
+
+def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """The ``network_g`` section of the network with these weights, None if it is none of ours.
+
+    Args:
+        state: names and weights, without a leading ``module.``.
+    """
+    modules = {name.partition(".")[0] for name in state}
+    for network, (expected, first, last) in _NETWORKS.items():
+        if modules == set(expected.split()) and first in state and last in state:
+            dim, in_c = state["descriptor.conv_in.weight"].shape[:2]
+            return {
+                "type": network,
+                "in_c": in_c,
+                "out_c": state[last].shape[0],
+                "dim": dim,
+                "num_block": _num_blocks(state),
+            }
+    return None
+
+
+def _num_blocks(state: Mapping[str, Tensor]) -> int:
+    prefix = "descriptor.res16."
+    return len(
+        {name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}
+    )
+
+
+def find_checkpoint(path: str | os.PathLike[str]) -> Path:
+    """``path``, or where there is no such file, the same name with or without a trailing blank.
+
+    The published programs write names like ``"epoch 224_ssim 0.922825_psnr 31.733277 "``, whose
+    blank tends to get lost.
+
+    Raises:
+        DataError: there is none of these files.
+    """
+    path = Path(path)
+    bare = path.name.rstrip()
+    for name in (path.name, f"{bare} ", bare):
+        if (path.parent / name).is_file():
+            return path.parent / name
+    raise DataError(f"{path}: no such checkpoint, neither with nor without a trailing blank.")
