@@ -55,6 +55,7 @@ def import_basicsr() -> Any:
         basicsr = importlib.import_module("basicsr")
     _share_registries()
     _share_lmdb()
+    _sort_listings(basicsr)
     # Ours are the handlers of its logger; it would add a second one to the console.
     importlib.import_module("basicsr.utils.logger").initialized_logger["basicsr"] = True
     return basicsr
@@ -227,6 +228,18 @@ class _Repaired:
 
         state = network_state(load_file(load_path), load_path, param_key)
         load_into(self.get_bare_model(net), state, load_path, strict=strict)
+
+
+def _sort_listings(basicsr: Any) -> None:
+    """Folders in order of name; in the order of the disk, a seed would mean nothing elsewhere."""
+    unsorted = basicsr.utils.scandir
+
+    def scandir(*args: Any, **options: Any) -> Any:
+        return iter(sorted(unsorted(*args, **options)))
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("basicsr.") and getattr(module, "scandir", None) is unsorted:
+            module.scandir = scandir  # type: ignore[attr-defined]
 
 
 def _share_lmdb() -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import remove_leftovers
 from smoothkit.core.runtime import Folders
 from smoothkit.core.weights import load_file, save_file, save_safetensors
 
@@ -82,8 +81,6 @@ class Resume:
 
 def newest(folders: Folders) -> Resume | None:
     """The newest checkpoint of which every file is whole; broken ones are passed over aloud."""
-    for folder in (folders.models, folders.states):
-        remove_leftovers(folder)
     for path in _newest_first(folders):
         try:
             return read(path, folders.models)

@@ -15,7 +15,7 @@ from typing import Any
 
 from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.options import thaw
-from smoothkit.core.signature import nearest, signature_faults, takes_single_opt
+from smoothkit.core.signature import nearest, signature_faults, takes_single_opt, with_whole_numbers
 
 
 class Registry:
@@ -127,7 +127,7 @@ class Registry:
         if takes_single_opt(cls):
             return cls(options)
         del options["type"]
-        return cls(**options, **given)
+        return cls(**with_whole_numbers(cls, options), **given)
 
     def _own(self, name: str) -> Any:
         name = str(name)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
 
+from smoothkit.core.signature import with_whole_numbers
+
 T = TypeVar("T", bound="Section")
 Precision = Literal["off", "auto", "bf16", "fp16"]
 
@@ -22,7 +24,8 @@ class Section:
     def read(cls: type[T], options: Mapping[str, Any] | None) -> T:
         """The section's settings; keys that are not its own are for somebody else to read."""
         names = {f.name for f in fields(cls)}
-        return cls(**{k: v for k, v in (options or {}).items() if k in names})
+        own = {key: value for key, value in (options or {}).items() if key in names}
+        return cls(**with_whole_numbers(cls, own))
 
 
 @dataclass(frozen=True)

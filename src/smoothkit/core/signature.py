@@ -29,6 +29,12 @@ def parameters(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     return {name: p for name, p in signature.parameters.items() if p.kind not in kinds}
 
 
+def defaults(target: Callable[..., Any]) -> dict[str, Any]:
+    """The values that the options of a class have where an option file does not give them."""
+    empty = inspect.Parameter.empty
+    return {k: p.default for k, p in parameters(target).items() if p.default is not empty}
+
+
 def takes_single_opt(target: Callable[..., Any]) -> bool:
     """True for classes in BasicSR's manner, whose only argument is the ``opt`` dictionary."""
     return list(parameters(target)) == ["opt"]
@@ -49,7 +55,10 @@ def unread_keys(cls: type, keys: Iterable[str]) -> list[str]:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'? `` for the closest known name, or nothing."""
-    close = difflib.get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.6)
+    names = [str(k) for k in known]
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    short = str(name).lower()
+    close = close or [k for k in names if short and k.lower().startswith(short)]
     return f"Did you mean '{close[0]}'? " if close else ""
 
 
@@ -103,6 +112,22 @@ def value_faults(value: Any, kind: Any, where: str) -> list[Fault]:
     if _matches(value, kind):
         return []
     return [Fault(where, f"must be {describe_kind(kind)}, got {_shown(value)}.")]
+
+
+def with_whole_numbers(target: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` with 5e3 as 5000 where ``target`` wants a whole number."""
+    hints = type_hints(target)
+    return {
+        key: int(value)
+        if isinstance(value, float) and _wants_whole(hints.get(key, Any)) and value.is_integer()
+        else value
+        for key, value in options.items()
+    }
+
+
+def _wants_whole(kind: Any) -> bool:
+    kinds = typing.get_args(kind) or (kind,)
+    return int in kinds and float not in kinds
 
 
 def describe_kind(kind: Any) -> str:
@@ -165,8 +190,9 @@ def _matches(value: Any, kind: Any) -> bool:
     base = _container(origin or kind)
     if base is bool:
         return isinstance(value, bool)
-    if base is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+    if base is int:  # BasicSR's files write whole numbers as 5e3
+        is_whole = isinstance(value, float) and value.is_integer()
+        return is_whole or (isinstance(value, int) and not isinstance(value, bool))
     if base is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     if base is list:

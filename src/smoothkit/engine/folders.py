@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from smoothkit.core.errors import TrainingError
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.runtime import Folders
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,8 @@ def prepare_experiment(folders: Folders, *, is_resumed: bool) -> None:
         archive(folders.tb_logger)
     for folder in (folders.models, folders.states):
         folder.mkdir(parents=True, exist_ok=True)
+    for folder in (folders.experiment, folders.models, folders.states):
+        remove_leftovers(folder)
 
 
 def _claim(file: IO[bytes]) -> None:

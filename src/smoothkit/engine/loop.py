@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,8 +98,8 @@ class Loop:
             TrainingError: a loss is not finite; a diagnostic state was saved.
             DataError: a file cannot be read, or a checkpoint not be written.
         """
-        bar = self._bar()
-        with StopSignals() as signals, bar:
+        # Closing the batches ends the data workers now, not at some later collection of garbage.
+        with closing(self._batches), StopSignals() as signals, self._bar() as bar:
             while self.progress.iteration < self._total_iter:
                 self._iterate()
                 bar.update()
@@ -187,7 +188,7 @@ class Loop:
         flag = torch.tensor([float(signals.received)], device=self._run.runtime.device)
         return int(distributed.any_rank(flag).item())
 
-    def _watched(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def _watched(self, batches: Iterator[dict[str, Any]]) -> Generator[dict[str, Any], None, None]:
         """The batches, with the reasons of skipped items taken out and noted."""
         for batch in batches:
             reasons = set(batch.pop("skipped", ())) - self.skipped

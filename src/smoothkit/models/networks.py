@@ -17,6 +17,7 @@ from smoothkit.core.options import thaw
 from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
+from smoothkit.core.signature import defaults
 from smoothkit.core.weights import load_file, load_into, network_meta, network_state
 from smoothkit.models.infer import infer_network
 
@@ -82,11 +83,12 @@ def wrap(net: nn.Module, settings: TrainSettings, runtime: Runtime) -> nn.Module
 
 def meta_of(opt: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of its network, for those who load it without the option file."""
-    network = thaw(opt["network_g"])
-    module = ARCH_REGISTRY.get(network["type"]).__module__.split(".")
+    section = thaw(opt["network_g"])
+    cls = ARCH_REGISTRY.get(section.pop("type"))
+    module = cls.__module__.split(".")
     train_set = (opt.get("datasets") or {}).get("train") or {}
     return {
-        "network": network,
+        "network": {"type": cls.__name__, **defaults(cls), **section},
         "color": train_set.get("color", "rgb"),
         "scale": opt.get("scale", 1),
         "system": module[2] if module[:2] == ["smoothkit", "systems"] else None,

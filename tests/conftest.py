@@ -1,0 +1,73 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+SUPPORT = Path(__file__).parent / "support"
+os.environ["SMOOTHKIT_SYSTEMS"] = str(SUPPORT / "systems")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY: dict[str, Any] = {
+    "name": "tiny",
+    "num_gpu": 0,
+    "manual_seed": 1,
+    "datasets": {
+        "train": {"type": "NoiseDataset", "length": 10, "batch_size_per_gpu": 2},
+        "val": {"type": "NoiseDataset", "length": 3, "name": "held_out"},
+    },
+    "network_g": {"type": "TinyNet"},
+    "train": {
+        "total_iter": 8,
+        "optim_g": {"type": "Adam", "lr": 0.01},
+        "pixel_opt": {"type": "L1Loss"},
+    },
+    "val": {"val_freq": 8, "metrics": {"psnr": {"type": "psnr"}}},
+    "logger": {"print_freq": 1, "save_checkpoint_freq": 4},
+}
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with the nested ``changes`` laid over it; None removes a key."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        if value is None:
+            result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        else:
+            result[key] = value
+    return result
+
+
+@pytest.fixture
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Writes an option file of the tiny system, with changes, into the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(file: str = "tiny.yml", **changes: Any) -> Path:
+        path = tmp_path / file
+        path.write_text(yaml.safe_dump(merged(TINY, changes), sort_keys=False))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs a Python module or script in a process of its own."""
+
+    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, *args]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+    return run

@@ -1,0 +1,189 @@
+"""A plain option file of BasicSR: its own model, network and data set in this engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from smoothkit.core.basicsr_compat import import_basicsr, is_installed
+from smoothkit.test import main as evaluate
+from smoothkit.train import main as train_main
+from support.runs import assert_same, told, weights
+
+pytestmark = pytest.mark.skipif(not is_installed(), reason="BasicSR is not installed here")
+
+OPTIONS = """
+name: sr
+model_type: SRModel
+scale: 2
+num_gpu: 0
+manual_seed: 3
+datasets:
+  train:
+    name: small
+    type: PairedImageDataset
+    dataroot_gt: hq
+    dataroot_lq: lq
+    io_backend: {type: disk}
+    gt_size: 16
+    use_hflip: true
+    use_rot: true
+    use_shuffle: true
+    num_worker_per_gpu: 1
+    batch_size_per_gpu: 2
+    dataset_enlarge_ratio: 3
+    prefetch_mode: ~
+  val:
+    name: held_out
+    type: PairedImageDataset
+    dataroot_gt: hq
+    dataroot_lq: lq
+    io_backend: {type: disk}
+network_g: {type: RRDBNet, num_in_ch: 3, num_out_ch: 3, scale: 2, num_feat: 8, num_block: 1,
+            num_grow_ch: 4}
+path: {pretrain_network_g: ~, strict_load_g: true, resume_state: ~}
+train:
+  ema_decay: 0.9
+  optim_g: {type: Adam, lr: !!float 1e-3, weight_decay: 0, betas: [0.9, 0.99]}
+  scheduler: {type: MultiStepLR, milestones: [4], gamma: 0.5}
+  total_iter: 8
+  warmup_iter: -1
+  pixel_opt: {type: L1Loss, loss_weight: 1.0, reduction: mean}
+val:
+  val_freq: !!float 4
+  save_img: true
+  metrics:
+    psnr: {type: calculate_psnr, crop_border: 2, test_y_channel: false}
+    ssim: {type: calculate_ssim, crop_border: 2, test_y_channel: false, better: higher}
+logger: {print_freq: 1, save_checkpoint_freq: 4, use_tb_logger: true, wandb: {project: ~}}
+dist_params: {backend: nccl, port: 29500}
+"""
+
+
+@pytest.fixture
+def sr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Images and an option file, in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for folder in ("hq", "lq"):
+        Path(folder).mkdir()
+    for index in range(4):
+        image = cv2.resize(rng.integers(0, 256, (6, 6, 3), np.uint8), (48, 48))
+        cv2.imwrite(f"hq/{index}.png", image)
+        cv2.imwrite(f"lq/{index}.png", cv2.resize(image, (24, 24), interpolation=cv2.INTER_AREA))
+
+    def write(file: str = "sr.yml", change=lambda options: None) -> str:
+        options = yaml.safe_load(OPTIONS)
+        change(options)
+        Path(file).write_text(yaml.safe_dump(options))
+        return file
+
+    return write
+
+
+def train(file: str, *args: str) -> int:
+    return train_main(["-opt", file, *args])
+
+
+def test_a_plain_option_file_trains_resumes_exactly_and_tests(sr):
+    def named_whole(options):
+        options["name"] = "whole"
+
+    assert train(sr("whole.yml", named_whole)) == 0
+    assert train(sr(), "--force_yml", "train:total_iter=4") == 0
+    assert train(sr(), "--auto_resume") == 0
+    assert_same(weights(8, "sr"), weights(8, "whole"))
+    assert_same(weights(8, "sr", key="params_ema"), weights(8, "whole", key="params_ema"))
+    rates = [line["lr"] for line in told("sr") if "lr" in line]
+    assert rates == pytest.approx([1e-3] * 4 + [5e-4] * 4)
+
+    def as_test(options):
+        del options["train"], options["datasets"]["train"]
+        options["path"]["pretrain_network_g"] = "experiments/sr/models/net_g_8.pth"
+
+    assert evaluate(["-opt", sr("test.yml", as_test)]) == 0
+    rows = Path("results/sr/metrics.csv").read_text().splitlines()
+    assert rows[0] == "dataset,image,psnr,ssim"
+    assert len(rows) == 5
+    assert Path("results/sr/visualization/held_out/0_sr.png").exists()
+
+
+def test_lmdb_in_place_of_folders(sr, run_python):
+    import_basicsr()
+    from basicsr.utils.lmdb_util import make_lmdb_from_imgs
+
+    for folder in ("hq", "lq"):
+        names = [f"{index}.png" for index in range(4)]
+        keys = [str(index) for index in range(4)]
+        make_lmdb_from_imgs(folder, f"{folder}.lmdb", names, keys, multiprocessing_read=False)
+
+    def with_lmdb(options):
+        for section in options["datasets"].values():
+            section |= {"dataroot_gt": "hq.lmdb", "dataroot_lq": "lq.lmdb",
+                        "io_backend": {"type": "lmdb"}}  # fmt: skip
+
+    assert train(sr(change=with_lmdb), "--force_yml", "train:total_iter=4") == 0
+    assert train(sr("disk.yml", lambda o: o.update(name="disk")), "--force_yml",
+                 "train:total_iter=4") == 0  # fmt: skip
+    assert_same(weights(4, "sr"), weights(4, "disk"))
+
+
+def test_unread_keys_are_listed_in_one_warning(sr, capfd):
+    def misspelt(options):
+        options["datasets"]["train"]["use_shufle"] = True
+        options["train"]["ema_decy"] = 0.9
+        options["crop_boarder"] = 4
+
+    assert train(sr(change=misspelt), "--force_yml", "train:total_iter=1") == 0
+    warnings = [line for line in capfd.readouterr().err.splitlines() if "read by nothing" in line]
+    assert len(warnings) == 1
+    for key in ("datasets.train.use_shufle", "train.ema_decy", "crop_boarder"):
+        assert key in warnings[0]
+
+
+def test_what_basicsr_would_not_obey_is_refused(sr, capfd):
+    assert train(sr(), "--force_yml", "train:amp=bf16") == 2
+    assert "SRModel of BasicSR has a training step of its own" in capfd.readouterr().err
+
+
+def test_a_corrupt_image_is_named(sr, capfd):
+    file = sr()
+    Path("lq/2.png").write_bytes(b"not a picture")
+    assert train(file) == 2
+    assert "lq/2.png" in capfd.readouterr().err
+
+
+def test_a_missing_folder_and_a_missing_key_are_named(sr, capfd):
+    assert train(sr(), "--force_yml", "datasets:val:dataroot_lq=nowhere") == 2
+    assert "datasets.val" in (err := capfd.readouterr().err)
+    assert "nowhere" in err
+
+    def without_root(options):
+        del options["datasets"]["val"]["dataroot_lq"]
+
+    assert train(sr(change=without_root)) == 2
+    assert "datasets.val: needs 'dataroot_lq', which is missing" in capfd.readouterr().err
+
+
+def test_a_bare_state_dict_loads_into_a_basicsr_model(sr):
+    import torch
+
+    assert train(sr(), "--force_yml", "train:total_iter=4") == 0
+    torch.save({f"module.{k}": v for k, v in weights(4, "sr").items()}, "bare.pth")
+    args = ("--force_yml", "path:pretrain_network_g=bare.pth", "train:total_iter=1")
+    assert train(sr("again.yml", lambda o: o.update(name="again")), *args) == 0
+
+
+def test_our_network_in_a_basicsr_model(sr):
+    def ours(options):
+        options["scale"] = 1
+        options["network_g"] = {"type": "SmoothingBaseline", "dim": 4, "num_block": 1}
+        for section in options["datasets"].values():
+            section["dataroot_lq"] = "hq"
+
+    assert train(sr(change=ours), "--force_yml", "train:total_iter=2", "scale=1") == 0
+    assert "descriptor.conv_in.weight" in weights(2, "sr")

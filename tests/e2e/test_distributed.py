@@ -1,0 +1,78 @@
+"""Two gloo processes under torchrun against one process with the doubled batch."""
+
+from __future__ import annotations
+
+import pytest
+
+from smoothkit.train import main as train_main
+from support.runs import assert_same, losses, told, weights
+
+TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
+
+
+def close(first, second):
+    assert first.keys() == second.keys()
+    for iteration, value in first.items():
+        assert value == pytest.approx(second[iteration], rel=2e-5), iteration
+
+
+def both(tiny, run_python, **changes):
+    """Losses of one process with batch 4 and of two with batch 2 each."""
+    single = tiny("one.yml", name="one", datasets={"train": {"batch_size_per_gpu": 4}}, **changes)
+    assert train_main(["-opt", str(single)]) == 0
+    pair = tiny(**changes)
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(pair))
+    assert done.returncode == 0, done.stderr
+    return losses("one"), losses()
+
+
+def test_means_over_samples_agree(tiny, run_python):
+    close(*both(tiny, run_python, train={"find_unused_parameters": True}))
+    validations = [line["val"] for line in told() if "val" in line]
+    assert validations[0]["psnr"] == pytest.approx(
+        next(line["val"] for line in told("one") if "val" in line)["psnr"], rel=1e-5
+    )
+
+
+def test_the_edge_sum_agrees_under_global_reduction(tiny, run_python):
+    edge = {"type": "BalancedEdgeLoss", "loss_weight": 0.001}
+    close(*both(tiny, run_python, train={"edge_opt": edge, "loss_reduction": "global"}))
+
+
+def test_a_run_of_two_processes_resumes_exactly(tiny, run_python):
+    changes = {"train": {"find_unused_parameters": True}}
+    whole, part = tiny("whole.yml", name="whole", **changes), tiny(**changes)
+    command = (*TORCHRUN, "-m", "smoothkit.train", "--launcher", "pytorch", "-opt")
+    assert run_python(*command, str(whole)).returncode == 0
+    stop = ("--force_yml", "train:total_iter=4")
+    assert run_python(*command, str(part), *stop).returncode == 0
+    assert run_python(*command, str(part), "--auto_resume").returncode == 0
+    assert_same(weights(8), weights(8, "whole"))
+
+
+def test_one_process_with_a_bad_loss_stops_all(tiny, run_python):
+    path = tiny(datasets={"train": {"nan_at": 3}}, train={"find_unused_parameters": True})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
+    assert done.returncode != 0
+    assert "item_3.png" in done.stderr
+
+
+def test_torchrun_tests_too(tiny, run_python):
+    path = tiny(train=None, datasets={"train": None})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.test", "-opt", str(path))
+    assert done.returncode == 0, done.stderr
+
+
+def test_accumulation_equals_the_large_batch(tiny):
+    edge = {"type": "BalancedEdgeLoss", "loss_weight": 0.001}
+    changes = {"edge_opt": edge, "loss_reduction": "global"}
+    large = tiny("large.yml", name="large", train=changes,
+                 datasets={"train": {"batch_size_per_gpu": 6}})  # fmt: skip
+    small = tiny(train={**changes, "accumulate": 3})
+    assert train_main(["-opt", str(large)]) == train_main(["-opt", str(small)]) == 0
+    close(losses("large"), losses())
+
+
+def test_slurm_without_its_variables_is_an_error(tiny, capfd):
+    assert train_main(["-opt", str(tiny()), "--launcher", "slurm"]) == 2
+    assert "Start with srun" in capfd.readouterr().err

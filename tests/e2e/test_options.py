@@ -1,0 +1,135 @@
+"""Option files with faults, as a user meets them: one report, exit code 2, nothing written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from smoothkit.__main__ import main as smoothkit_main
+from smoothkit.train import main as train_main
+
+
+def refused(path, capfd, *args):
+    assert train_main(["-opt", str(path), *args]) == 2
+    assert not Path("experiments").exists()
+    return capfd.readouterr().err
+
+
+def test_all_faults_come_in_one_report_with_their_lines(tiny, capfd):
+    path = tiny(
+        network_g={"widht": 3},
+        train={"pixel_opt": {"type": "L1Los"}, "optim_g": {"lrr": 1}, "acumulate": 2},
+        val={"metrics": {"psnr": {"crop": 1}}},
+        datasets={"train": {"lenght": 3, "batch_size_per_gpu": "two"}, "val": {"type": "Noise"}},
+        logger={"print_frq": 1},
+        num_gpus=1,
+    )
+    err = refused(path, capfd)
+    lines = path.read_text().splitlines()
+    for where, key, hint in [
+        ("network_g.widht", "widht", "Did you mean 'width'?"),
+        ("train.pixel_opt.type", "type: L1Los", "Did you mean 'L1Loss'?"),
+        ("train.optim_g.lrr", "lrr", "Did you mean 'lr'?"),
+        ("train.acumulate", "acumulate", "Did you mean 'accumulate'?"),
+        ("val.metrics.psnr.crop", "crop", "Did you mean 'crop_border'?"),
+        ("datasets.train.lenght", "lenght", "Did you mean 'length'?"),
+        ("datasets.train.batch_size_per_gpu", "batch_size", "must be a whole number, got 'two'"),
+        ("datasets.val.type", "type: Noise$", "Did you mean 'NoiseDataset'?"),
+        ("logger.print_frq", "print_frq", "Did you mean 'print_freq'?"),
+        ("num_gpus", "num_gpus", "Did you mean 'num_gpu'?"),
+    ]:
+        number = next(n for n, line in enumerate(lines, 1) if re.search(key, line))
+        found = [line for line in err.splitlines() if f" {where}: " in line]
+        assert found, where
+        assert found[0].startswith(f"{path}:{number}: "), found[0]
+        assert hint in found[0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"network_g": None}, "needs 'network_g'"),
+        ({"train": {"total_iter": None}}, "needs one of 'total_iter' and 'total_epochs'"),
+        ({"train": {"optim_g": None}}, "needs 'optim_g'"),
+        ({"train": {"pixel_opt": None}}, "has no loss"),
+        ({"train": None}, "train: is missing"),
+        ({"datasets": {"train": None}}, "needs 'train'"),
+        ({"name": None}, "needs 'name'"),
+        ({"name": "../elsewhere"}, "must be the name of one folder"),
+        ({"name": 3}, "name: must be a text, got 3"),
+        ({"num_gpu": 2}, "num_gpu: asks for 2 accelerators, but this machine has 0"),
+        ({"train": {"amp": "bf15"}}, "train.amp: must be one of 'off', 'auto', 'bf16', 'fp16'"),
+        ({"train": {"accumulate": 0}}, "must be 1 or more"),
+        ({"model_type": "RestorationModle"}, "Did you mean 'RestorationModel'?"),
+        ({"path": {"pretrain_network_g": "no.pth"}}, "path.pretrain_network_g: no such file"),
+        ({"train": {"edge_opt": {"type": "L1Loss", "pred": "edges"}}}, "this step has no 'edges'"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_named(tiny, capfd, changes, message):
+    assert train_main(["-opt", str(tiny(**changes))]) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_a_file_that_is_not_yaml_is_refused(tiny, capfd):
+    path = tiny()
+    path.write_text("name: [unclosed\n")
+    assert "is not YAML" in refused(path, capfd)
+
+
+def test_a_python_tag_is_refused_and_nothing_is_run(tiny, capfd):
+    path = tiny()
+    path.write_text(path.read_text() + "x: !!python/object/apply:os.mkdir [ran]\n")
+    err = refused(path, capfd)
+    assert "'!!python/object/apply:os.mkdir' is refused" in err
+    assert not Path("ran").exists()
+
+
+def test_a_duplicate_key_is_a_fault(tiny, capfd):
+    path = tiny()
+    path.write_text(path.read_text() + "name: again\n")
+    assert f"{path}:1: name: is given twice, again in line" in refused(path, capfd)
+
+
+def test_force_yml_adds_and_replaces_but_never_runs(tiny, capfd):
+    path = tiny()
+    args = ["-opt", str(path), "--force_yml"]
+    assert train_main([*args, "train:total_iter=2", "train:grad_clip=1e-1", "name=ürün 1"]) == 0
+    assert Path("experiments/ürün 1/models/net_g_2.pth").exists()
+    assert train_main([*args, "train:total_iter=!!python/object/apply:os.mkdir [ran]"]) == 2
+    assert not Path("ran").exists()
+    assert train_main([*args, "train:total_itr=2"]) == 2
+    assert "--force_yml train:total_itr=2: train.total_itr:" in capfd.readouterr().err
+
+
+def test_num_gpu_1_without_an_accelerator_warns_and_runs_on_the_cpu(tiny, capfd):
+    assert train_main(["-opt", str(tiny(num_gpu=1))]) == 0
+    assert "no accelerator; running on the CPU" in capfd.readouterr().err
+
+
+def test_check_reports_networks_and_data_and_stops(tiny, capfd):
+    path = tiny()
+    assert smoothkit_main(["check", "-opt", str(path)]) == 0
+    out = capfd.readouterr().out
+    assert "network_g: TinyNet, 227 parameters" in out
+    assert "datasets.train: NoiseDataset, 10 items" in out
+    assert "no faults" in out
+    assert not Path("experiments").exists()
+    broken = tiny(datasets={"train": {"bad_header_at": 1}})
+    assert smoothkit_main(["check", "-opt", str(broken)]) == 2
+    assert "datasets.train: item_1.png: a broken header" in capfd.readouterr().err
+    assert smoothkit_main(["check", "-opt", str(broken), "--no-data"]) == 0
+
+
+def test_a_checkpoint_of_another_network_names_what_differs(tiny, capfd):
+    assert train_main(["-opt", str(tiny())]) == 0
+    weights = {"pretrain_network_g": "experiments/tiny/models/net_g_8.pth"}
+    other = tiny(network_g={"type": "HDCNet", "dim": 4, "num_block": 1}, path=weights)
+    assert train_main(["-opt", str(other)]) == 2
+    err = capfd.readouterr().err.splitlines()[-1]
+    assert "not weights of this HDCNet" in err
+    assert "missing: descriptor.conv_in.weight" in err
+    assert "... (6 in all)" in err
+    assert "The file holds TinyNet with width 4" in err
+    assert len(err) < 700

@@ -1,0 +1,1 @@
+"""A system of a few weights, for tests of the engine: learns to blur."""
