@@ -1,0 +1,43 @@
+"""Blend textures with ground truths into training pairs, edge maps and a map of numbers.
+
+OUT_DIR gets train/<t * N + b>.png (ground truth b left, with texture t right; N ground truths, both
+in name order), edge/<b>.png and map.txt. A run that was cut short goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from smoothkit.cli.errors import exit_code_of
+from smoothkit.systems.jess.prepare import blend_folder
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tx_dir", required=True, help="folder of textures")
+    parser.add_argument("--bg_dir", required=True, help="folder of ground truths")
+    parser.add_argument("--out_dir", required=True, help="empty, or that of an earlier run")
+    parser.add_argument(
+        "--edge_channel",
+        choices=["blue", "gray"],
+        default="blue",
+        help="what edges are taken from; default: %(default)s, as in the published data",
+    )
+    parser.add_argument("--map_file", help="a map.txt whose numbers are kept")
+    args = parser.parse_args()
+    count = blend_folder(
+        args.tx_dir,
+        args.bg_dir,
+        args.out_dir,
+        edge_channel=args.edge_channel,
+        map_file=args.map_file,
+    )
+    print(f"{args.out_dir}: {count} pairs written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main))

@@ -1,0 +1,55 @@
+"""Compare classical smoothing filters, tuned on training pairs, and JESS-Net on held-out pairs.
+
+Prints PSNR and SSIM of the textured input and of each method; OUT_DIR gets comparison.json and
+comparison.png.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from smoothkit.cli.errors import exit_code_of
+from smoothkit.systems.jess.compare import compare, report, write_comparison
+
+
+def main() -> int:
+    is_quick = os.environ.get("SMOOTHKIT_QUICK") == "1"
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--train_dir", required=True, help="pairs that the filters are tuned on")
+    parser.add_argument("--test_dir", required=True, help="pairs that are measured")
+    parser.add_argument("--results_dir", help="JESS-Net's results on the test pairs")
+    parser.add_argument("--out_dir", default="results/compare_filters", help="default: %(default)s")
+    parser.add_argument(
+        "--num_tuning",
+        type=int,
+        default=1 if is_quick else 4,
+        help="training pairs drawn; default: 4",
+    )
+    parser.add_argument(
+        "--crop",
+        type=int,
+        default=64 if is_quick else 160,
+        help="longest side of their crops in pixels; default: 160",
+    )
+    parser.add_argument(
+        "--num_test",
+        type=int,
+        default=2 if is_quick else None,
+        help="test pairs drawn; default: all",
+    )
+    parser.add_argument("--num_shown", type=int, default=4, help="rows of comparison.png")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws; default: %(default)s")
+    args = vars(parser.parse_args())
+    out_dir = args.pop("out_dir")
+    comparison = compare(**args)
+    write_comparison(comparison, out_dir)
+    print(report(comparison))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main))

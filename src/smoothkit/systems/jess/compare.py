@@ -1,0 +1,236 @@
+"""How classical filters, at their best settings, compare with the network on held-out pairs.
+
+Each filter is tuned by PSNR on crops of training pairs, then applied to the test pairs as it is.
+Images are (H, W, 3) float32 in [0, 1], BGR; results are rounded to bytes before they are measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import write_json
+from smoothkit.metrics.smoothing import psnr, ssim
+from smoothkit.ops.filters import FILTERS
+from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
+from smoothkit.ops.tensor import to_tensor
+from smoothkit.systems.jess.prepare import image_files
+
+INPUT, NETWORK, TRUTH = "textured input", "JESS-Net", "ground truth"
+
+# Each setting with the values to try; what is not named keeps its default.
+GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "bilateral": {"sigma_color": (0.2, 0.4, 0.8, 1.6), "sigma_space": (4, 8, 12)},
+    "rolling_guidance": {"sigma_s": (2, 4, 6, 8), "sigma_r": (0.03, 0.06, 0.12)},
+    "l0": {"lam": (0.02, 0.04, 0.08, 0.16, 0.32), "kappa": (1.5, 2)},
+    "rtv": {"lam": (0.005, 0.01, 0.02), "sigma": (3, 5, 8)},
+}
+
+Smoother = Callable[["Pair"], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A ground truth and the textured image made from it."""
+
+    name: str
+    gt: np.ndarray
+    observation: np.ndarray
+
+    def centre(self, size: int) -> Pair:
+        """The middle of both images, at most ``size`` pixels on a side."""
+        return Pair(self.name, centre(self.gt, size), centre(self.observation, size))
+
+
+@dataclass(frozen=True)
+class Score:
+    """Means over the test pairs; PSNR in dB."""
+
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Outcome of ``compare``.
+
+    Args:
+        settings: tuned settings of each filter.
+        scores: by method, the untouched input first.
+        num_test: test pairs measured.
+        pictures: for each pair shown, the images by method, input first and ground truth last.
+    """
+
+    settings: dict[str, dict[str, float]]
+    scores: dict[str, Score]
+    num_test: int
+    pictures: list[dict[str, np.ndarray]]
+
+
+def compare(
+    train_dir: str | Path,
+    test_dir: str | Path,
+    *,
+    results_dir: str | Path | None = None,
+    grids: Mapping[str, Mapping[str, Sequence[float]]] = GRIDS,
+    num_tuning: int = 4,
+    crop: int = 160,
+    num_test: int | None = None,
+    num_shown: int = 4,
+    seed: int = 0,
+) -> Comparison:
+    """Tune on training pairs, measure on test pairs.
+
+    Args:
+        train_dir, test_dir: pair images, ground truth left and observation right.
+        results_dir: the network's results on the test pairs, named like them; a suffix after an
+            underscore is allowed.
+        grids: values to try, by filter and setting.
+        num_tuning, crop: training pairs drawn, and the longest side in pixels of their crops.
+        num_test: test pairs drawn; None takes all.
+        num_shown: test pairs whose images are kept, evenly spread.
+        seed: of the draws.
+
+    Raises:
+        DataError: a pair or a result cannot be used, or is missing.
+    """
+    tuning = [
+        read_pair(path).centre(crop) for path in _draw(image_files(train_dir), num_tuning, seed)
+    ]
+    paths = _draw(image_files(test_dir), num_test, seed)
+    # Looked up first: a missing result should not come out after minutes of filtering.
+    results = _results_of(paths, results_dir) if results_dir is not None else {}
+    settings = {name: tune(name, grid, tuning) for name, grid in grids.items()}
+    methods: dict[str, Smoother] = {INPUT: lambda pair: pair.observation}
+    methods |= {name: _filtered(name, chosen) for name, chosen in settings.items()}
+    if results:
+        methods[NETWORK] = lambda pair: _read_result(results[pair.name], pair)
+    values: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
+    shown = np.linspace(0, len(paths) - 1, num_shown).round()
+    pictures = []
+    for number, path in enumerate(paths):
+        pair = read_pair(path)
+        images = {name: method(pair) for name, method in methods.items()}
+        for name, image in images.items():
+            values[name].append(measure(image, pair))
+        if number in shown:
+            pictures.append({**images, TRUTH: pair.gt})
+    scores = {name: Score(*np.mean(rows, axis=0).tolist()) for name, rows in values.items()}
+    return Comparison(settings, scores, len(paths), pictures)
+
+
+def tune(name: str, grid: Mapping[str, Sequence[float]], pairs: Sequence[Pair]) -> dict[str, float]:
+    """Settings of the filter with the highest mean PSNR over the pairs."""
+
+    def quality(settings: Mapping[str, float]) -> float:
+        smoother = _filtered(name, settings)
+        return float(np.mean([measure(smoother(pair), pair)[0] for pair in pairs]))
+
+    candidates = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    return max(candidates, key=quality)
+
+
+def measure(image: np.ndarray, pair: Pair) -> tuple[float, float]:
+    """PSNR in dB and SSIM of a result."""
+    pred, gt = to_tensor(image), to_tensor(pair.gt)
+    return psnr(pred, gt), ssim(pred, gt)
+
+
+def read_pair(path: Path) -> Pair:
+    """Both halves of a pair image.
+
+    Raises:
+        DataError: unreadable, or of an odd width.
+    """
+    image = to_float(read_image(path))
+    height, width = image.shape[:2]
+    if width % 2:
+        raise DataError(f"{path}: a pair has an even width, got {width}x{height}.")
+    return Pair(path.stem, image[:, : width // 2], image[:, width // 2 :])
+
+
+def report(comparison: Comparison) -> str:
+    """A table of the scores with the settings that were chosen."""
+    lines = [f"{'method':<18}{'PSNR':>8}{'SSIM':>9}  settings"]
+    for name, score in comparison.scores.items():
+        chosen = " ".join(f"{k}={v:g}" for k, v in comparison.settings.get(name, {}).items())
+        lines.append(f"{name:<18}{score.psnr:8.2f}{score.ssim:9.4f}  {chosen}".rstrip())
+    return "\n".join([*lines, f"means over {comparison.num_test} test pairs"])
+
+
+def write_comparison(comparison: Comparison, out_dir: str | Path) -> None:
+    """Write ``comparison.json`` and ``comparison.png``."""
+    out_dir = Path(out_dir)
+    write_json(
+        out_dir / "comparison.json",
+        {
+            "num_test": comparison.num_test,
+            "scores": {name: asdict(score) for name, score in comparison.scores.items()},
+            "settings": comparison.settings,
+        },
+    )
+    write_image(out_dir / "comparison.png", picture_table(comparison.pictures))
+
+
+def picture_table(rows: Sequence[Mapping[str, np.ndarray]], cell: int = 256) -> np.ndarray:
+    """uint8 sheet: one row per pair, one labelled column per method, unscaled image centres."""
+    shapes = [image.shape[:2] for row in rows for image in row.values()]
+    height, width = (min(cell, *sides) for sides in zip(*shapes, strict=True))
+    header = np.concatenate([_label(name, width) for name in rows[0]], axis=1)
+    body = [
+        np.concatenate([to_uint8(centre(i, height, width)) for i in row.values()], axis=1)
+        for row in rows
+    ]
+    return np.concatenate([header, *body])
+
+
+def centre(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
+    """The middle of an image, at most ``height`` x ``width`` (square without a width)."""
+    height, width = min(height, image.shape[0]), min(width or height, image.shape[1])
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
+
+
+def _label(text: str, width: int) -> np.ndarray:
+    strip = np.full((24, width, 3), 255, np.uint8)
+    scale = min(0.5, 0.5 * (width - 8) / cv2.getTextSize(text, 0, 0.5, 1)[0][0])
+    return cv2.putText(strip, text, (4, 17), 0, scale, (0, 0, 0), 1, cv2.LINE_AA)
+
+
+def _filtered(name: str, settings: Mapping[str, Any]) -> Smoother:
+    return lambda pair: to_float(to_uint8(FILTERS[name](pair.observation, **settings)))
+
+
+def _results_of(pair_paths: Sequence[Path], results_dir: str | Path) -> dict[str, Path]:
+    """The result file of each pair, by the pair's name."""
+    files = {path.stem: path for path in image_files(results_dir)}
+    results = {}
+    for name in (path.stem for path in pair_paths):
+        stem = name if name in files else next((f for f in files if f.startswith(f"{name}_")), None)
+        if stem is None:
+            raise DataError(f"{results_dir}: has no result for the test pair '{name}'.")
+        results[name] = files[stem]
+    return results
+
+
+def _read_result(path: Path, pair: Pair) -> np.ndarray:
+    image = to_float(read_image(path))
+    if image.shape != pair.gt.shape:
+        size, wanted = image.shape[:2], pair.gt.shape[:2]
+        raise DataError(f"{path}: must be {wanted} pixels (H, W), got {size}.")
+    return image
+
+
+def _draw(paths: Sequence[Path], count: int | None, seed: int) -> list[Path]:
+    """That many of the paths at random, in their order."""
+    if count is None or count >= len(paths):
+        return list(paths)
+    chosen = np.random.default_rng(seed).choice(len(paths), count, replace=False)
+    return [paths[i] for i in sorted(chosen)]

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError, OptionError
+from smoothkit.ops.blend import blend, edge_map, training_pair
+from smoothkit.ops.filters import l0
+from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
+from smoothkit.systems.jess.prepare import (
+    blend_folder,
+    image_files,
+    make_smooth_gt,
+    read_map,
+    split_val,
+)
+
+
+def write_images(folder: Path, *names: str, size: tuple[int, int] = (12, 10)) -> list[np.ndarray]:
+    """Random images, others for each name; returns them in the order of the names."""
+    images = []
+    for name in names:
+        rng = np.random.default_rng(list(name.encode()))
+        images.append(rng.integers(0, 256, (*size, 3)).astype(np.uint8))
+        write_image(folder / name, images[-1])
+    return images
+
+
+def numbered(folder: Path, count: int) -> list[str]:
+    write_images(folder, *(f"{i}.png" for i in range(count)), size=(2, 2))
+    return sorted(f"{i}.png" for i in range(count))
+
+
+def names(paths: Sequence[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+@pytest.fixture
+def blended(tmp_path: Path) -> Path:
+    write_images(tmp_path / "tx", "wood.png", "Brick.png")
+    write_images(tmp_path / "gt", "b.2.png", "a.png", "ü.png")
+    blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out")
+    return tmp_path
+
+
+def test_pairs_are_numbered_by_texture_then_ground_truth_in_name_order(blended: Path) -> None:
+    brick, wood = (read_image(blended / "tx" / n) for n in ("Brick.png", "wood.png"))
+    for b, name in enumerate(("a.png", "b.2.png", "ü.png")):
+        gt = read_image(blended / "gt" / name)
+        for t, texture in enumerate((brick, wood)):
+            pair = read_image(blended / "out" / "train" / f"{3 * t + b}.png")
+            np.testing.assert_array_equal(pair, training_pair(gt, blend(texture, gt)))
+        edge = read_image(blended / "out" / "edge" / f"{b}.png", mode="unchanged")
+        np.testing.assert_array_equal(edge, edge_map(gt))
+    assert len(list((blended / "out" / "train").iterdir())) == 6
+    assert (blended / "out" / "map.txt").read_text("utf-8") == "a,0\nb,1\nü,2\n"
+
+
+def test_edge_channel_is_passed_on(tmp_path: Path) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    (gt,) = write_images(tmp_path / "gt", "g.png")
+    blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out", edge_channel="gray")
+    edge = read_image(tmp_path / "out" / "edge" / "0.png", mode="gray")
+    np.testing.assert_array_equal(edge, edge_map(gt, "gray"))
+
+
+def test_second_run_makes_only_what_is_missing_or_cut_off(blended: Path) -> None:
+    train = blended / "out" / "train"
+    whole = {path.name: path.read_bytes() for path in train.iterdir()}
+    (train / "1.png").unlink()
+    (train / "4.png").write_bytes(whole["4.png"][:-20])
+    untouched = (train / "0.png").stat().st_mtime_ns
+    assert blend_folder(blended / "tx", blended / "gt", blended / "out") == 2
+    assert {path.name: path.read_bytes() for path in train.iterdir()} == whole
+    assert (train / "0.png").stat().st_mtime_ns == untouched
+
+
+def test_pairs_moved_to_validation_are_not_made_again(blended: Path) -> None:
+    out = blended / "out"
+    moved = split_val(out / "train", out / "val", fraction=0.5)
+    assert blend_folder(blended / "tx", blended / "gt", out) == 0
+    assert len(moved) == len(list((out / "train").iterdir())) == 3
+
+
+@pytest.mark.parametrize("changed", ["tx/wood.png", "gt/a.png", "gt/new.png"])
+def test_folder_made_from_other_images_is_refused(blended: Path, changed: str) -> None:
+    write_image(blended / changed, np.zeros((12, 10, 3), np.uint8))
+    with pytest.raises(DataError, match=r"out: has pairs made from other images. Give an empty"):
+        blend_folder(blended / "tx", blended / "gt", blended / "out")
+
+
+def test_existing_map_decides_the_numbers(tmp_path: Path) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    a, b = write_images(tmp_path / "gt", "a.png", "b.png")
+    (tmp_path / "old.txt").write_text("b,0\na,1\n")
+    blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out", map_file=tmp_path / "old.txt")
+    for number, gt in enumerate((b, a)):
+        pair = read_image(tmp_path / "out" / "train" / f"{number}.png")
+        np.testing.assert_array_equal(pair[:, :10], gt)
+    assert read_map(tmp_path / "out" / "map.txt") == {"b": 0, "a": 1}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a,0\n", r"b\.png: has no number in .*map\.txt"),
+        ("a,0\nb,1\nc,2\n", r"map\.txt: names 'c', which .*gt does not have"),
+        ("a,0\nb\n", r"map\.txt:2: must be a new '<name>,<number>', got 'b'"),
+        ("a,0\na,1\n", r"map\.txt:2: must be a new"),
+        ("a,-1\nb,0\n", r"map\.txt:1: must be a new"),
+        ("a,0\nb,2\n", r"map\.txt: must have the numbers 0 to 1 once each"),
+    ],
+)
+def test_faulty_map_is_refused(tmp_path: Path, content: str, told: str) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    write_images(tmp_path / "gt", "a.png", "b.png")
+    (tmp_path / "map.txt").write_text(content)
+    with pytest.raises(DataError, match=told):
+        blend_folder(
+            tmp_path / "tx", tmp_path / "gt", tmp_path / "out", map_file=tmp_path / "map.txt"
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_ground_truths_with_one_name_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    write_images(tmp_path / "gt", "a.1.png", "a.2.png")
+    with pytest.raises(DataError, match=r"a\.2\.png: has the name of a\.1\.png"):
+        blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out")
+
+
+def test_unreadable_image_is_named(tmp_path: Path) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    (tmp_path / "gt").mkdir()
+    (tmp_path / "gt" / "broken.png").write_bytes(b"\x89PNG nothing")
+    with pytest.raises(DataError, match=r"broken\.png"):
+        blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_16_bits_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "gt", "a.png")
+    write_image(tmp_path / "tx" / "deep.png", np.zeros((4, 4, 3), np.uint16))
+    with pytest.raises(DataError, match=r"deep\.png: must have 8 bits per channel, got 16"):
+        blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out")
+
+
+def test_images_are_listed_by_name_without_other_files(tmp_path: Path) -> None:
+    write_images(tmp_path, "b.png", "a.jpg", "C.PNG")
+    for name in (".hidden.png", "notes.txt"):
+        (tmp_path / name).touch()
+    assert names(image_files(tmp_path)) == ["C.PNG", "a.jpg", "b.png"]
+
+
+def test_missing_and_empty_folders_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: cannot be read: No such file"):
+        image_files(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="has no images"):
+        image_files(tmp_path)
+
+
+def test_tenth_is_moved_to_validation_rounded_down(tmp_path: Path) -> None:
+    everything = numbered(tmp_path / "train", 25)
+    moved = split_val(tmp_path / "train", tmp_path / "val", seed=5)
+    assert len(moved) == 2
+    assert names(image_files(tmp_path / "val")) == names(moved)
+    assert sorted(names(image_files(tmp_path / "train")) + names(moved)) == everything
+
+
+def test_validation_folder_may_exist_already(tmp_path: Path) -> None:
+    numbered(tmp_path / "train", 10)
+    (tmp_path / "val").mkdir()
+    assert len(split_val(tmp_path / "train", tmp_path / "val")) == 1
+
+
+def test_seed_decides_what_is_moved(tmp_path: Path) -> None:
+    draws = []
+    for run, seed in enumerate((1, 1, 2)):
+        numbered(tmp_path / f"{run}", 20)
+        moved = split_val(tmp_path / f"{run}", tmp_path / f"val{run}", fraction=0.3, seed=seed)
+        draws.append(names(moved))
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_split_that_was_cut_short_is_completed(tmp_path: Path) -> None:
+    train, val = tmp_path / "train", tmp_path / "val"
+    numbered(train, 20)
+    moved = split_val(train, val, fraction=0.2)
+    moved[0].rename(train / moved[0].name)
+    assert split_val(train, val, fraction=0.2) == moved
+    assert image_files(val) == moved
+
+
+def test_validation_folder_of_another_draw_is_refused(tmp_path: Path) -> None:
+    numbered(tmp_path / "train", 20)
+    split_val(tmp_path / "train", tmp_path / "val", fraction=0.2, seed=0)
+    with pytest.raises(DataError, match=r"is not of this draw \(fraction 0.2, seed 1\). Move"):
+        split_val(tmp_path / "train", tmp_path / "val", fraction=0.2, seed=1)
+
+
+def test_ground_truths_are_the_filtered_photographs(tmp_path: Path) -> None:
+    (photo,) = write_images(tmp_path / "in", "x.y.bmp")
+    count = make_smooth_gt(tmp_path / "in", tmp_path / "out", method="l0", settings={"lam": 0.05})
+    smooth = read_image(tmp_path / "out" / "x.y.png")
+    np.testing.assert_array_equal(smooth, to_uint8(l0(to_float(photo), lam=0.05)))
+    assert count == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "told"),
+    [
+        ("rvt", {}, "^rvt: no such filter. Did you mean 'rtv'"),
+        ("l0", {"lamb": 1.0}, "^l0.lamb: l0 takes no such option. Did you mean 'lam'"),
+        ("rtv", {"sigma": -1.0}, "^rtv.sigma: must be above 0, got -1.0"),
+    ],
+)
+def test_faulty_filter_is_refused_before_any_image(
+    tmp_path: Path, method: str, settings: dict[str, float], told: str
+) -> None:
+    with pytest.raises(OptionError, match=told):
+        make_smooth_gt(tmp_path / "none", tmp_path, method=method, settings=settings)
+
+
+def test_two_photographs_of_one_stem_are_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.bmp", "a.png")
+    with pytest.raises(DataError, match=r"a\.png: has the name of a\.bmp"):
+        make_smooth_gt(tmp_path / "in", tmp_path / "out")
