@@ -1,0 +1,109 @@
+"""Checkpoint files, good and bad."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.weights import (
+    cpu_state,
+    load_file,
+    load_into,
+    network_state,
+    save_file,
+    save_safetensors,
+)
+
+
+@pytest.fixture
+def net():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+
+
+@pytest.mark.parametrize("layout", ["params", "params_ema", "net", "state_dict", "model_state"])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
+def test_the_references_layouts_are_recognised(tmp_path, net, layout, prefix):
+    state = {f"{prefix}{name}": value for name, value in net.state_dict().items()}
+    extra = {"now_epoch": 3, "opt": {"state": {}, "param_groups": []}}
+    save_file(tmp_path / "a.pth", {layout: state, **extra})
+    found = network_state(load_file(tmp_path / "a.pth"), "a.pth")
+    assert found.keys() == net.state_dict().keys()
+
+
+def test_a_bare_state_dict_and_a_wanted_key(tmp_path, net):
+    state = net.state_dict()
+    assert network_state(state, "a.pth", "params").keys() == state.keys()
+    double = {"params": state, "params_ema": {k: v * 2 for k, v in state.items()}}
+    assert torch.equal(network_state(double, "a.pth", "params")["0.bias"], state["0.bias"])
+    assert torch.equal(network_state(double, "a.pth")["0.bias"], 2 * state["0.bias"])
+
+
+def test_a_numpy_score_beside_the_weights_is_allowed(tmp_path, net):
+    torch.save(
+        {"model_state": net.state_dict(), "best_score": np.float64(0.711)}, tmp_path / "a.pth"
+    )
+    assert network_state(load_file(tmp_path / "a.pth"), "a.pth").keys() == net.state_dict().keys()
+
+
+def test_the_legacy_layout_loads(tmp_path, net):
+    torch.save(net.state_dict(), tmp_path / "a.pth", _use_new_zipfile_serialization=False)
+    assert load_file(tmp_path / "a.pth").keys() == net.state_dict().keys()
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "ran"),)
+
+    torch.save({"params": Evil()}, tmp_path / "a.pth")
+    (tmp_path / "b.pth").write_bytes(pickle.dumps(Evil()))
+    for name in ("a.pth", "b.pth"):
+        with pytest.raises(DataError, match="refused.*would run code"):
+            load_file(tmp_path / name)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000])
+def test_a_truncated_file_is_named(tmp_path, net, keep):
+    save_file(tmp_path / "a.pth", net.state_dict())
+    (tmp_path / "a.pth").write_bytes((tmp_path / "a.pth").read_bytes()[:keep])
+    with pytest.raises(DataError, match=r"a\.pth: truncated"):
+        load_file(tmp_path / "a.pth")
+
+
+def test_a_file_without_a_network_says_what_it_holds(tmp_path):
+    with pytest.raises(DataError, match="holds no network.*got epoch, iter"):
+        network_state({"epoch": 1, "iter": 2}, "a.state")
+
+
+def test_other_weights_name_a_few_of_what_differs(net):
+    other = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Identity(), nn.Linear(2, 2))
+    with pytest.raises(DataError) as caught:
+        load_into(net, other.state_dict(), "a.pth")
+    message = str(caught.value)
+    assert "missing: 1.weight, 1.bias, 1.running_mean, ... (5 in all)" in message
+    assert "not in the network: 2.weight, 2.bias" in message
+    assert "of another shape: 0.weight (5, 3, 3, 3) for (4, 3, 3, 3)" in message
+
+
+def test_without_strict_what_fits_is_loaded(net):
+    state = {**net.state_dict(), "0.bias": torch.ones(4), "extra": torch.ones(1)}
+    state["0.weight"] = torch.zeros(1)
+    left = load_into(net, state, "a.pth", strict=False)
+    assert set(left) == {"0.weight", "extra"}
+    assert torch.equal(net[0].bias, torch.ones(4))
+
+
+def test_safetensors_hold_channels_last_and_shared_weights(tmp_path):
+    shared = nn.Conv2d(3, 3, 3)
+    net = nn.Sequential(shared, shared).to(memory_format=torch.channels_last)
+    save_safetensors(tmp_path / "a.safetensors", net.state_dict(), {"meta": "{}"})
+    found = load_file(tmp_path / "a.safetensors")
+    assert torch.equal(found["1.weight"], net[0].weight)
+    assert cpu_state(net)["0.weight"].is_contiguous()

@@ -1,0 +1,236 @@
+"""Folders and lmdbs of images, and images found by a pair's number."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import lmdb
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.data import lmdb_store
+from smoothkit.data.companions import Companions, number_of
+from smoothkit.data.lmdb_store import LmdbStore, create_lmdb
+from smoothkit.data.store import FolderStore, open_store
+from smoothkit.ops.io import write_image
+
+SCRIPT = Path(__file__).parents[3] / "scripts" / "data_preparation" / "create_lmdb.py"
+
+
+def image(seed: int, height: int = 12, width: int = 10) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "in put ü"
+    for seed, name in enumerate(["b.png", "a b.png", "ü.PNG", "sub/c.d.png"]):
+        write_image(root / name, image(seed))
+    (root / "Thumbs.db").write_bytes(b"junk")
+    (root / ".hidden.png").write_bytes(b"junk")
+    return root
+
+
+@pytest.fixture
+def packed(folder: Path, tmp_path: Path) -> LmdbStore:
+    create_lmdb(FolderStore(folder, is_recursive=True), tmp_path / "packed.lmdb")
+    return LmdbStore(tmp_path / "packed.lmdb")
+
+
+def test_a_folder_lists_its_images_sorted(folder: Path) -> None:
+    assert open_store(folder).names == ["a b.png", "b.png", "ü.PNG"]
+    assert open_store(folder, is_recursive=True).names[2] == "sub/c.d.png"
+
+
+def test_a_folder_is_found_through_dots(folder: Path) -> None:
+    store = open_store(f"{folder}/sub/../../{folder.name}")
+    np.testing.assert_array_equal(store.read("b.png"), image(0))
+    assert store.path("b.png") == f"{folder}/sub/../../{folder.name}/b.png"
+
+
+def test_folders_that_cannot_serve_are_named_with_their_option(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"dataroot_gt: no such folder, got .*/nowhere"):
+        open_store(tmp_path / "nowhere", option="dataroot_gt")
+    with pytest.raises(DataError, match=r"dataroot: no images in .*Files that end in .bmp"):
+        open_store(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"dataroot: must be a folder .* got the file .*a\.png"):
+        open_store(tmp_path / "a.png")
+
+
+def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match=f"{tmp_path}: cannot be read: Permission denied"):
+        open_store(tmp_path)
+
+
+def test_an_lmdb_serves_what_the_folder_does(folder: Path, packed: LmdbStore) -> None:
+    source = open_store(folder, is_recursive=True)
+    assert packed.names == ["a b.png", "b.png", "sub/c.d.png", "ü.png"]
+    for ours, theirs in zip(packed.names, source.names, strict=True):
+        np.testing.assert_array_equal(packed.read(ours), source.read(theirs))
+        assert packed.header(ours) == source.header(theirs)
+
+
+def test_the_layout_is_that_of_basicsr(packed: LmdbStore) -> None:
+    lines = Path(packed.root, "meta_info.txt").read_text("utf-8").splitlines()
+    assert lines[1] == "b.png (12,10,3) 1"
+    with lmdb.open(packed.root, readonly=True, lock=False) as environment:
+        keys = [key.decode() for key, _ in environment.begin().cursor()]
+    assert keys == ["a b", "b", "sub/c.d", "ü"]
+
+
+@pytest.mark.parametrize("encoding", ["bmp", "keep", "png"])
+def test_every_encoding_keeps_the_pixels(folder: Path, tmp_path: Path, encoding) -> None:
+    create_lmdb(open_store(folder), tmp_path / "x.lmdb", encoding=encoding)
+    store = open_store(tmp_path / "x.lmdb")
+    np.testing.assert_array_equal(store.read(store.names[1]), image(0))
+
+
+def test_kept_files_are_stored_byte_for_byte(folder: Path, tmp_path: Path) -> None:
+    create_lmdb(open_store(folder), tmp_path / "x.lmdb", encoding="keep")
+    assert open_store(tmp_path / "x.lmdb").read_bytes("b.png") == (folder / "b.png").read_bytes()
+
+
+def test_the_map_grows(folder: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(lmdb_store, "_FIRST_MAP_SIZE", 1 << 14)
+    write_image(folder / "large.png", image(9, 200, 200))
+    create_lmdb(open_store(folder), tmp_path / "x.lmdb")
+    np.testing.assert_array_equal(
+        open_store(tmp_path / "x.lmdb").read("large.png"), image(9, 200, 200)
+    )
+
+
+def test_a_failed_run_leaves_nothing(folder: Path, tmp_path: Path) -> None:
+    (folder / "z.png").write_bytes(b"")
+    with pytest.raises(DataError, match=r"z\.png: the file is empty"):
+        create_lmdb(open_store(folder), tmp_path / "x.lmdb")
+    assert os.listdir(tmp_path) == [folder.name]
+
+
+def test_targets_that_cannot_be_are_refused(folder: Path, packed: LmdbStore) -> None:
+    with pytest.raises(DataError, match=r"packed\.lmdb: is already there"):
+        create_lmdb(open_store(folder), packed.root)
+    with pytest.raises(DataError, match=r"must end in '\.lmdb'"):
+        create_lmdb(open_store(folder), folder / "x")
+    write_image(folder / "b.bmp", image(0))
+    with pytest.raises(DataError, match=r"b\.png: has the same key as b\.bmp"):
+        create_lmdb(open_store(folder), folder / "x.lmdb")
+
+
+def test_the_command_packs_a_folder(folder: Path, tmp_path: Path) -> None:
+    def run(source: Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, SCRIPT, "--input_dir", source, "--out", tmp_path / "x.lmdb"]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert run(folder).stdout == f"{tmp_path}/x.lmdb: 3 images written\n"
+    refused = run(tmp_path / "nowhere")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == f"--input_dir: no such folder, got {tmp_path}/nowhere.\n"
+
+
+def test_a_missing_key_is_named(packed: LmdbStore) -> None:
+    with pytest.raises(DataError, match=r"packed\.lmdb/nope\.png: no such key, got 'nope'"):
+        packed.read("nope.png")
+
+
+def test_stores_of_one_path_share_and_close_with_the_last(packed: LmdbStore) -> None:
+    other = LmdbStore(f"{packed.root}/../packed.lmdb")
+    np.testing.assert_array_equal(packed.read("b.png"), other.read("b.png"))
+    assert len(lmdb_store._OPEN) == 1
+    del other
+    packed._opened = None
+    assert len(lmdb_store._OPEN) == 0
+    lmdb.open(packed.root, readonly=True, lock=False).close()  # nothing holds the file any more
+
+
+def test_a_file_held_open_elsewhere_is_named(packed: LmdbStore) -> None:
+    with (
+        lmdb.open(packed.root, readonly=True, lock=False),
+        pytest.raises(DataError, match=r"packed\.lmdb: cannot be opened: .*already open"),
+    ):
+        packed.read("b.png")
+
+
+def test_a_store_can_be_pickled_after_reading(packed: LmdbStore) -> None:
+    packed.read("b.png")
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(packed)).read("b.png"), image(0))
+
+
+def test_a_store_survives_a_fork(packed: LmdbStore) -> None:
+    # In a process of its own: forking the test's, which has threads, warns.
+    script = (
+        "import os, sys; from smoothkit.data.lmdb_store import LmdbStore;"
+        "a, b = LmdbStore(sys.argv[1]), LmdbStore(sys.argv[1]); a.read('b.png'); b.read('b.png');"
+        "child = os.fork();"
+        "ok = a.read('b.png').sum() == b.read('b.png').sum() and a._opened is b._opened;"
+        "os._exit(not ok) if not child else None;"
+        "sys.exit(not ok or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script, packed.root], check=True)
+
+
+def test_a_damaged_lmdb_is_named(packed: LmdbStore) -> None:
+    os.truncate(f"{packed.root}/data.mdb", 8192)
+    with pytest.raises(DataError, match=r"packed\.lmdb: data\.mdb is cut off"):
+        packed.read("b.png")
+    Path(packed.root, "meta_info.txt").write_text("b.png 12 10 3\n")
+    with pytest.raises(DataError, match=r"meta_info\.txt: each line must be .*got 'b\.png 12"):
+        open_store(packed.root)
+    Path(packed.root, "meta_info.txt").unlink()
+    with pytest.raises(DataError, match=r"meta_info\.txt: cannot be read"):
+        open_store(packed.root)
+
+
+def test_reading_images_loads_neither_torch_nor_lmdb() -> None:
+    script = (
+        "import sys, smoothkit.data.store, smoothkit.ops.augment;"
+        "sys.exit(bool({'torch', 'lmdb', 'basicsr', 'torchvision'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [("12.png", 12), ("sub/007.x.png", 7), ("a.png", None), ("1_0.png", None), ("-1.png", None)],
+)
+def test_the_number_of_a_name_ends_at_its_first_dot(name: str, number: int | None) -> None:
+    assert number_of(name) == number
+
+
+def companions(root: Path, numbers: list[int]) -> Companions:
+    for number in numbers:
+        write_image(root / f"{number}.png", image(number))
+    return Companions(str(root), option="dataroot_edge")
+
+
+def test_a_companion_is_found_modulo_the_count(tmp_path: Path) -> None:
+    images = companions(tmp_path, [0, 1, 2])
+    np.testing.assert_array_equal(images.read("train/7.png", (12, 10), "color"), image(1))
+
+
+def test_a_gap_does_not_shift_the_others(tmp_path: Path) -> None:
+    images = companions(tmp_path, [0, 2])
+    np.testing.assert_array_equal(images.read("5.png", (12, 10), "color"), image(2))
+    with pytest.raises(DataError, match=rf"{tmp_path}/1\.png: missing; train/4\.png belongs to it"):
+        images.check("train/4.png", (12, 10))
+
+
+def test_companions_of_another_size_or_name_are_refused(tmp_path: Path) -> None:
+    images = companions(tmp_path / "edge", [0])
+    for use in (images.check, lambda pair, size: images.read(pair, size, "gray")):
+        with pytest.raises(DataError, match=r"0\.png: must have the size .* 12x11, got 12x10"):
+            use("3.png", (12, 11))
+    with pytest.raises(DataError, match=r"x\.png: must be named by its number.*dataroot_edge"):
+        images.check("x.png", (12, 10))
+    write_image(tmp_path / "other" / "a.png", image(0))
+    with pytest.raises(DataError, match=r"dataroot_edge: images must be named 0\.png, 1\.png"):
+        companions(tmp_path / "other", [])

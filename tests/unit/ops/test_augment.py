@@ -1,0 +1,102 @@
+"""Paired geometry and colour: sampled parameters, and what they do."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from smoothkit.ops.augment import Params, apply_color, apply_geometry, crop, sample, sample_crop
+
+
+def noise(height: int = 40, width: int = 50, dtype: type = np.uint8) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, np.iinfo(dtype).max + 1, (height, width, 3)).astype(dtype)
+
+
+def test_the_same_generator_gives_the_same_draw() -> None:
+    first, second = (sample(np.random.default_rng(3), 200, 300, 128) for _ in range(2))
+    assert first == second != sample(np.random.default_rng(4), 200, 300, 128)
+
+
+def test_draws_cover_their_ranges_and_stay_inside_the_image() -> None:
+    rng = np.random.default_rng(0)
+    draws = [sample(rng, 36, 100, 32) for _ in range(3000)]
+    assert {d.height for d in draws} == set(range(24, 37))  # 40 is clamped to the image's 36
+    assert {d.width for d in draws} == set(range(24, 41))
+    assert all(d.row + d.height <= 36 and d.col + d.width <= 100 for d in draws)
+    assert max(d.col + d.width for d in draws) == 100
+    assert {d.angle for d in draws} == set(range(-45, 45))
+    assert {d.is_flipped for d in draws} == {False, True}
+    for name, low, high in [("hue", -0.3, 0.3), ("contrast", 0.3, 1.7), ("brightness", 0.3, 1.7)]:
+        values = [getattr(d, name) for d in draws]
+        assert low <= min(values) < low + 0.01
+        assert high - 0.01 < max(values) <= high
+
+
+def test_a_crop_reaches_the_last_position_and_an_image_of_its_size() -> None:
+    rng = np.random.default_rng(0)
+    draws = [sample_crop(rng, 33, 32, 32, 32) for _ in range(50)]
+    assert {(d.row, d.col) for d in draws} == {(0, 0), (1, 0)}
+
+
+def test_a_crop_is_a_view_of_its_window() -> None:
+    image = noise()
+    window = crop(image, Params(10, 20, 3, 4))
+    np.testing.assert_array_equal(window, image[3:13, 4:24])
+    assert window.base is image
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_a_patch_that_is_not_moved_is_unchanged(dtype: type) -> None:
+    patch = noise(32, 32, dtype)
+    moved = apply_geometry(patch, Params(32, 32, 0, 0), 32)
+    assert moved.dtype == dtype
+    np.testing.assert_array_equal(moved, patch)
+
+
+def test_flip_mirrors_left_and_right() -> None:
+    patch = noise(32, 32)
+    moved = apply_geometry(patch, Params(32, 32, 0, 0, is_flipped=True), 32)
+    np.testing.assert_array_equal(moved, patch[:, ::-1])
+
+
+def test_rotation_leaves_zeros_or_mirrored_pixels_in_the_corners() -> None:
+    patch = np.full((32, 32, 3), 200, np.uint8)
+    params = Params(32, 32, 0, 0, angle=45.0)
+    assert apply_geometry(patch, params, 32)[0, 0].tolist() == [0, 0, 0]
+    assert (apply_geometry(patch, params, 32, border="reflect") == 200).all()
+
+
+def test_rotation_is_about_the_pixel_at_half_the_patch() -> None:
+    patch = np.zeros((32, 32), np.uint8)
+    patch[16, 16] = patch[16, 20] = 1
+    moved = apply_geometry(patch, Params(32, 32, 0, 0, angle=90.0), 32)
+    assert np.argwhere(moved).tolist() == [[12, 16], [16, 16]]  # counter-clockwise: right goes up
+
+
+def test_labels_stay_labels() -> None:
+    labels = (noise(45, 39)[..., 0] > 127).astype(np.uint8)
+    moved = apply_geometry(labels, Params(45, 39, 0, 0, True, 17.0), 32)
+    assert moved.dtype == np.uint8
+    assert set(np.unique(moved)) == {0, 1}
+
+
+def test_images_are_resampled_in_float_and_truncated() -> None:
+    patch = noise(45, 39)
+    moved = apply_geometry(patch, Params(45, 39, 0, 0), 32)
+    exact = cv2.resize(patch.astype(np.float32), (32, 32), interpolation=cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(moved, np.floor(exact))
+
+
+def test_neutral_colour_parameters_change_nothing() -> None:
+    image = noise()
+    np.testing.assert_array_equal(apply_color(image, Params(40, 50, 0, 0)), image)
+
+
+def test_the_reference_reads_blue_as_red() -> None:
+    image, params = noise(), Params(0, 0, 0, 0, hue=0.2, contrast=0.7, brightness=1.2)
+    legacy = apply_color(image, params, order="rgb")
+    swapped = apply_color(image[..., ::-1], params)[..., ::-1]
+    np.testing.assert_array_equal(legacy, swapped)
+    assert (legacy != apply_color(image, params)).any()
