@@ -1,0 +1,210 @@
+"""Images in an lmdb, laid out as BasicSR lays them out.
+
+``<name>.lmdb/`` holds the database, whose keys are the names without extension and whose values are
+image files, and ``meta_info.txt`` with one line ``<name>.png (h,w,c) <compress_level>`` each.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+from weakref import WeakValueDictionary
+
+import cv2
+import lmdb
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import write_text
+from smoothkit.data.store import ImageStore
+from smoothkit.ops.io import decode_header, decode_image, encode_image
+
+Encoding = Literal["png", "bmp", "keep"]
+
+META_FILE = "meta_info.txt"
+_META_LINE = re.compile(r"(?P<name>.+) \(\d+,\d+,\d+\) \d+")
+_FIRST_MAP_SIZE = 1 << 26
+_IMAGES_PER_COMMIT = 64
+
+
+class LmdbStore(ImageStore):
+    """The images of an lmdb; the database is opened at the first read of each process.
+
+    It can be pickled and survives a fork at any time, and several stores of one process may have
+    the same root.
+
+    Args:
+        root: the ``.lmdb`` folder.
+
+    Raises:
+        DataError: ``meta_info.txt`` is missing or damaged.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        super().__init__(str(root), _read_meta(Path(root)))
+        self._opened: _Opened | None = None
+
+    def read_bytes(self, name: str) -> bytes:
+        with self._environment().begin() as transaction:
+            value: bytes | None = transaction.get(_key(name))
+        if value is None:
+            raise DataError(f"{self.path(name)}: no such key, got '{_key(name).decode()}'.")
+        return value
+
+    def _environment(self) -> lmdb.Environment:
+        if self._opened is None or self._opened.process != os.getpid():
+            self._opened = _shared(self.root)
+        return self._opened.environment
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_opened": None}
+
+
+class _Opened:
+    """An open database and the process that opened it."""
+
+    def __init__(self, root: str) -> None:
+        self.process = os.getpid()
+        try:
+            # Nobody writes, so no locks; reads are random, so nothing ahead of them.
+            self.environment = lmdb.open(root, readonly=True, lock=False, readahead=False)
+        except lmdb.Error as error:
+            raise DataError(f"{root}: cannot be opened: {error}.") from error
+        page_size = self.environment.stat()["psize"]
+        size = (self.environment.info()["last_pgno"] + 1) * page_size
+        if os.path.getsize(os.path.join(root, "data.mdb")) < size:
+            # Read, the missing pages would end the process with a bus error.
+            self.environment.close()
+            raise DataError(f"{root}: data.mdb is cut off. Copy or create it again.")
+
+
+# lmdb refuses to open one file twice in a process, so its stores share. An entry goes with the last
+# store that uses it.
+_OPEN: WeakValueDictionary[str, _Opened] = WeakValueDictionary()
+
+
+def _shared(root: str) -> _Opened:
+    real = os.path.realpath(root)
+    opened = _OPEN.get(real)
+    if opened is not None and opened.process != os.getpid():
+        # Inherited in a fork: lmdb wants a handle of this process, and this one out of the way.
+        opened.environment.close()
+        opened = None
+    if opened is None:
+        opened = _OPEN[real] = _Opened(root)
+    return opened
+
+
+def create_lmdb(
+    source: ImageStore,
+    target: str | Path,
+    *,
+    encoding: Encoding = "png",
+    compress_level: int = 1,
+) -> int:
+    """Write an lmdb of all images of ``source``; returns how many.
+
+    It is written under a temporary name beside ``target`` and then renamed.
+
+    Args:
+        target: ``<name>.lmdb``, which must not be there yet.
+        encoding: ``png``; ``bmp``, 8 bits only, about twice as large and thirty times as fast to
+            read; ``keep`` stores the files as they are, which palette label maps need.
+        compress_level: of PNGs, 0 to 9.
+
+    Raises:
+        DataError: an image cannot be read, two have one key, ``target`` is there or cannot be
+            written.
+    """
+    target = Path(target)
+    if target.suffix != ".lmdb":
+        raise DataError(f"{target}: the name of an lmdb must end in '.lmdb'.")
+    if target.exists():
+        raise DataError(f"{target}: is already there. Remove it, or choose another name.")
+    _refuse_twin_keys(source)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".{target.name}."
+        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as temporary:
+            folder = Path(temporary, target.name)
+            folder.mkdir()
+            lines = _write(folder, _entries(source, encoding, compress_level))
+            write_text(folder / META_FILE, "".join(lines))
+            folder.rename(target)
+    except (OSError, lmdb.Error) as error:
+        raise DataError(f"{target}: cannot be written: {error}.") from error
+    return len(source.names)
+
+
+Entry = tuple[bytes, bytes, str]
+
+
+def _entries(source: ImageStore, encoding: Encoding, compress_level: int) -> Iterator[Entry]:
+    """(key, value, line of meta_info.txt) of each image."""
+    level = compress_level if encoding == "png" else 0
+    for name in source.names:
+        data, path = source.read_bytes(name), source.path(name)
+        if encoding != "keep":
+            suffix = f".{encoding}"
+            image = decode_image(data, path, "unchanged")
+            params = (cv2.IMWRITE_PNG_COMPRESSION, level) if encoding == "png" else ()
+            data = encode_image(image, suffix, name=path, params=params)
+            name = os.path.splitext(name)[0] + suffix
+        header = decode_header(data, path)
+        size = f"({header.height},{header.width},{header.channels})"
+        yield _key(name), data, f"{name} {size} {level}\n"
+
+
+def _write(folder: Path, entries: Iterable[Entry]) -> list[str]:
+    lines = []
+    with lmdb.open(str(folder), map_size=_FIRST_MAP_SIZE) as environment:
+        entries = iter(entries)
+        while batch := list(islice(entries, _IMAGES_PER_COMMIT)):
+            while not _is_committed(environment, batch):
+                environment.set_mapsize(2 * environment.info()["map_size"])
+            lines += [line for _, _, line in batch]
+    return lines
+
+
+def _is_committed(environment: lmdb.Environment, batch: Iterable[Entry]) -> bool:
+    """False, and nothing written, where the map is too small."""
+    try:
+        with environment.begin(write=True) as transaction:
+            for key, value, _ in batch:
+                transaction.put(key, value)
+    except lmdb.MapFullError:
+        return False
+    return True
+
+
+def _read_meta(root: Path) -> list[str]:
+    try:
+        lines = (root / META_FILE).read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{root / META_FILE}: cannot be read: {error}.") from error
+    matches = [_META_LINE.fullmatch(line) for line in lines if line]
+    if None in matches:
+        raise DataError(
+            f"{root / META_FILE}: each line must be '<name> (<h>,<w>,<c>) <compress_level>', "
+            f"got '{[line for line in lines if line][matches.index(None)]}'."
+        )
+    return sorted(match["name"] for match in matches if match)
+
+
+def _refuse_twin_keys(source: ImageStore) -> None:
+    seen: dict[bytes, str] = {}
+    for name in source.names:
+        other = seen.setdefault(_key(name), name)
+        if other != name:
+            raise DataError(
+                f"{source.path(name)}: has the same key as {other}; keys have no extension. "
+                "Rename one."
+            )
+
+
+def _key(name: str) -> bytes:
+    return os.path.splitext(name)[0].encode()

@@ -1,0 +1,227 @@
+"""Pairs blended while training, so that they need neither disk space nor decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.registry import DATASET_REGISTRY
+from smoothkit.data.base import ImageDataset
+from smoothkit.data.store import ImageStore, open_store
+from smoothkit.ops.augment import Border, Params, crop
+from smoothkit.ops.blend import EdgeChannel, edge_map
+from smoothkit.ops.io import Alpha, Cmyk, kind_fault
+from smoothkit.ops.tensor import Color
+from smoothkit.systems.jess.patches import Pad, Patches
+
+_DEPTH_FAULT = "must have 8 bits per channel, since pairs are blended in bytes, got 16."
+
+
+@dataclass(frozen=True)
+class TextureParams:
+    """One draw of how a texture lies over a ground truth.
+
+    Args:
+        row, col: of the texture's pixel that falls on the top left corner.
+    """
+
+    row: int = 0
+    col: int = 0
+
+
+def sample_texture(rng: np.random.Generator, height: int, width: int) -> TextureParams:
+    """A draw for a texture of this size."""
+    return TextureParams(int(rng.integers(height)), int(rng.integers(width)))
+
+
+def apply_texture(
+    grey: np.ndarray, gt: np.ndarray, params: TextureParams, window: Params
+) -> np.ndarray:
+    """A window of the observation, (h, w, 3) uint8: what ``ops.blend.blend`` has there, rounded.
+
+    Args:
+        grey: (h, w) float32, the texture's grey levels.
+        gt: (H, W, 3) uint8 BGR, the whole ground truth, over which the texture's mean is removed.
+    """
+    rows = (np.arange(gt.shape[0]) + params.row) % grey.shape[0]
+    cols = (np.arange(gt.shape[1]) + params.col) % grey.shape[1]
+    own_rows = rows[window.row : window.row + window.height]
+    own_cols = cols[window.col : window.col + window.width]
+    variation = grey.take(own_rows, axis=0).take(own_cols, axis=1) - _mean(grey, rows, cols)
+    # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
+    return cv2.add(crop(gt, window), cv2.merge([variation] * 3), dtype=cv2.CV_8U)
+
+
+def edge_window(gt: np.ndarray, window: Params, channel: EdgeChannel) -> np.ndarray:
+    """A window of the edges of a ground truth, (h, w) uint8 in {0, 1}."""
+    # With one pixel around it, where there is one, for the gradients at its border.
+    top, left = min(window.row, 1), min(window.col, 1)
+    around = gt[
+        window.row - top : window.row + window.height + 1,
+        window.col - left : window.col + window.width + 1,
+    ]
+    edges = edge_map(around, channel)[top : top + window.height, left : left + window.width]
+    return (edges > 0).astype(np.uint8)
+
+
+def _mean(grey: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.float32:
+    """Mean of ``grey[rows][:, cols]``, from how often each level occurs there."""
+    row_counts = np.bincount(rows, minlength=grey.shape[0])
+    col_counts = np.bincount(cols, minlength=grey.shape[1]).astype(np.float32)
+    return np.float32(row_counts @ (grey @ col_counts).astype(np.float64) / rows.size / cols.size)
+
+
+@DATASET_REGISTRY.register
+class OnlineBlendDataset(ImageDataset):
+    """Each texture over each ground truth, blended anew for every item.
+
+    Item ``t * N + b`` is texture t over ground truth b, of N, both in name order, as the blending
+    script numbers its pairs. Items: ``lq`` and ``gt``, (3, H, W) float32 in [0, 1]; with edges
+    ``edge``, (1, H, W) uint8 in {0, 1}; ``gt_path`` the ground truth, ``lq_path`` the texture.
+
+    Args:
+        dataroot_gt: folder or ``.lmdb`` of smooth 8-bit images.
+        dataroot_texture: folder or ``.lmdb`` of 8-bit textures, repeated over the ground truth.
+        patch_size: side of the patch; ~ takes whole images.
+        augment: jitter size and colours, flip and rotate; else only a crop is taken.
+        color: channel order of the items.
+        edge: give the edges of the ground truth too.
+        edge_channel: what they are taken from; see ``ops.blend.edge_map``.
+        random_offset: lay the texture anywhere; else at the top left corner, as the script does.
+        cache: keep decoded images in memory, once per data worker.
+        legacy_color_order: jitter colours as if blue were red, as the reference does.
+        rotation_border: what comes in at the corners of a rotated patch.
+        pad: ``reflect`` mirrors ground truths that are smaller than the patch; ~ refuses them.
+        alpha, cmyk: refuse, or drop and convert.
+
+    Raises:
+        DataError: a folder is missing or has no images.
+        OptionError: the options contradict each other.
+    """
+
+    def __init__(
+        self,
+        dataroot_gt: str,
+        dataroot_texture: str,
+        patch_size: int | None = 128,
+        augment: bool = False,
+        color: Color = "rgb",
+        edge: bool = True,
+        edge_channel: EdgeChannel = "blue",
+        random_offset: bool = True,
+        cache: bool = True,
+        legacy_color_order: bool = False,
+        rotation_border: Border = "zero",
+        pad: Pad | None = None,
+        alpha: Alpha = "refuse",
+        cmyk: Cmyk = "refuse",
+    ) -> None:
+        self._patches = Patches(
+            patch_size, augment, color, legacy_color_order, rotation_border, pad
+        )
+        self._gts = _Images(
+            open_store(dataroot_gt, option="dataroot_gt"), np.asarray, alpha, cmyk, cache
+        )
+        self._textures = _Images(
+            open_store(dataroot_texture, option="dataroot_texture"), _grey, alpha, cmyk, cache
+        )
+        self._gives_edges = edge
+        self._edge_channel: EdgeChannel = edge_channel
+        self._has_random_offset = random_offset
+
+    def __len__(self) -> int:
+        return len(self._gts) * len(self._textures)
+
+    def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        t, b = divmod(index, len(self._gts))
+        grey, gt = self._textures.get(t), self._gts.get(b)
+        if fault := self._patches.size_fault(*gt.shape[:2]):
+            raise DataError(f"{self._gts.path(b)}: {fault}")
+        gt = self._patches.padded(gt)
+        window = self._patches.draw(rng, *gt.shape[:2])
+        over = sample_texture(rng, *grey.shape) if self._has_random_offset else TextureParams()
+        item = self._patches.tensors(
+            apply_texture(grey, gt, over, window),
+            crop(gt, window),
+            edge_window(gt, window, self._edge_channel) if self._gives_edges else None,
+            window,
+        )
+        return {**item, "lq_path": self._textures.path(t), "gt_path": self._gts.path(b)}
+
+    def check(self) -> list[tuple[int, str]]:
+        texture_faults = [self._textures.fault(t) for t in range(len(self._textures))]
+        gt_faults = [self._gts.fault(b, self._patches.size_fault) for b in range(len(self._gts))]
+        faults = (
+            (t * len(gt_faults) + b, gt_fault or texture_fault)
+            for t, texture_fault in enumerate(texture_faults)
+            for b, gt_fault in enumerate(gt_faults)
+        )
+        return [(index, fault) for index, fault in faults if fault]
+
+
+class _Images:
+    """8-bit images of a store by index, each decoded once where they are cached.
+
+    Args:
+        convert: what is kept of a decoded (H, W, 3) BGR image.
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        convert: Callable[[np.ndarray], np.ndarray],
+        alpha: Alpha,
+        cmyk: Cmyk,
+        is_cached: bool,
+    ) -> None:
+        self._store = store
+        self._convert = convert
+        self._alpha: Alpha = alpha
+        self._cmyk: Cmyk = cmyk
+        self._is_cached = is_cached
+        self._cache: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self._store.names)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": {}}  # a worker fills its own
+
+    def path(self, index: int) -> str:
+        return self._store.path(self._store.names[index])
+
+    def get(self, index: int) -> np.ndarray:
+        if index in self._cache:
+            return self._cache[index]
+        image = self._store.read(self._store.names[index], alpha=self._alpha, cmyk=self._cmyk)
+        if image.dtype != np.uint8:
+            raise DataError(f"{self.path(index)}: {_DEPTH_FAULT}")
+        image = self._convert(image)
+        if self._is_cached:
+            self._cache[index] = image
+        return image
+
+    def fault(
+        self, index: int, size_fault: Callable[[int, int], str | None] | None = None
+    ) -> str | None:
+        """Why an image cannot be used as far as its header tells, or None."""
+        try:
+            header = self._store.header(self._store.names[index])
+        except DataError as error:
+            return str(error)
+        fault = kind_fault(header, alpha=self._alpha, cmyk=self._cmyk)
+        if not fault and header.depth != 8:
+            fault = _DEPTH_FAULT
+        if not fault and size_fault:
+            fault = size_fault(header.height, header.width)
+        return f"{self.path(index)}: {fault}" if fault else None
+
+
+def _grey(texture: np.ndarray) -> np.ndarray:
+    # Reference quirk, as in ops.blend: weights for RGB meet BGR data.
+    return cv2.cvtColor(texture.astype(np.float32), cv2.COLOR_RGB2GRAY)

@@ -1,0 +1,156 @@
+"""Data sets of texture removal: pairs on disk, and pairs blended while training.
+
+A pair is one image, the ground truth in its left half and the observation in its right half.
+Whatever reads it here follows the folder layout of ``prepare.blend_folder``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.registry import DATASET_REGISTRY
+from smoothkit.data.base import ImageDataset
+from smoothkit.data.companions import Companions, by_number
+from smoothkit.data.store import open_store
+from smoothkit.ops.augment import Border, Params, crop
+from smoothkit.ops.io import Alpha, kind_fault
+from smoothkit.ops.tensor import Color
+from smoothkit.systems.jess.blend_data import OnlineBlendDataset
+from smoothkit.systems.jess.patches import Pad, Patches
+
+__all__ = ["BlendedPairDataset", "OnlineBlendDataset"]
+
+# Levels of an 8-bit edge map from here on are an edge.
+_EDGE_LEVEL = 100
+_REFERENCE_SEED = 66
+
+
+@DATASET_REGISTRY.register(aliases=["TrainDataset", "TrainDatasetE", "TestDataset", "TestDatasetE"])
+class BlendedPairDataset(ImageDataset):
+    """Pairs [ground truth | observation], each one image, in the order of their numbers.
+
+    Items: ``lq`` and ``gt``, (3, H, W) float32 in [0, 1]; with edges ``edge``, (1, H, W) uint8 in
+    {0, 1}; ``lq_path`` and ``gt_path``, both the pair's file. Pairs of 16 bits keep their depth:
+    colours are jittered in floating point there, in 8 bits as the reference does otherwise.
+
+    Args:
+        dataroot: folder or ``.lmdb`` of ``<number>.png``; only what stands before the first dot of
+            a name is its number.
+        dataroot_edge: folder or ``.lmdb`` of ``<k>.png``, the edges of ground truth k; pair i is of
+            ground truth i modulo their count. ~: items without edges.
+        patch_size: side of the patch; ~ takes whole images.
+        augment: jitter size and colours, flip and rotate; else only a crop is taken.
+        color: channel order of the items.
+        crop: ``random``, or ``reference_val``: where the reference's validation crops lie when one
+            process reads the pairs in order.
+        legacy_color_order: jitter colours as if blue were red, as the reference does.
+        rotation_border: what comes in at the corners of a rotated patch.
+        pad: ``reflect`` mirrors images that are smaller than the patch; ~ refuses them.
+        alpha: refuse or drop the alpha channel of a pair.
+
+    Raises:
+        DataError: a folder is missing or has no images.
+        OptionError: the options contradict each other.
+
+    Source: Easy2Hard (IEEE TNNLS 2021). Differs: edges are optional, their count is not fixed at
+    200, every sample has random numbers of its own, all items have one channel order.
+    """
+
+    def __init__(
+        self,
+        dataroot: str,
+        dataroot_edge: str | None = None,
+        patch_size: int | None = 128,
+        augment: bool = False,
+        color: Color = "rgb",
+        crop: Literal["random", "reference_val"] = "random",
+        legacy_color_order: bool = False,
+        rotation_border: Border = "zero",
+        pad: Pad | None = None,
+        alpha: Alpha = "refuse",
+    ) -> None:
+        self._patches = Patches(
+            patch_size, augment, color, legacy_color_order, rotation_border, pad
+        )
+        if crop == "reference_val" and (augment or patch_size is None):
+            fault = "reference_val takes plain crops. Set a patch_size and 'augment: false'."
+            raise OptionError([Fault("crop", fault)])
+        self._uses_reference_crops = crop == "reference_val"
+        self._alpha: Alpha = alpha
+        self._pairs = open_store(dataroot)
+        self._names = sorted(self._pairs.names, key=by_number)
+        self._edges = Companions(dataroot_edge, option="dataroot_edge") if dataroot_edge else None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        path = self._pairs.path(self._names[index])
+        pair = self._pairs.read(self._names[index], alpha=self._alpha)
+        height, width = self._half_size(path, *pair.shape[:2])
+        gt, lq = self._patches.padded(pair[:, :width]), self._patches.padded(pair[:, width:])
+        params = self._draw(index, rng, *gt.shape[:2])
+        edge = None
+        if self._edges is not None:
+            levels = self._edges.read(path, (height, width), "gray", alpha="drop")
+            edge = crop(self._patches.padded((levels >= _EDGE_LEVEL).astype(np.uint8)), params)
+        item = self._patches.tensors(crop(lq, params), crop(gt, params), edge, params)
+        return {**item, "lq_path": path, "gt_path": path}
+
+    def check(self) -> list[tuple[int, str]]:
+        faults = []
+        for index, name in enumerate(self._names):
+            try:
+                self._check(name)
+            except DataError as error:
+                faults.append((index, str(error)))
+        return faults
+
+    def _check(self, name: str) -> None:
+        path, header = self._pairs.path(name), self._pairs.header(name)
+        if fault := kind_fault(header, alpha=self._alpha):
+            raise DataError(f"{path}: {fault}")
+        size = self._half_size(path, header.height, header.width)
+        if self._edges is not None:
+            self._edges.check(path, size)
+
+    def _half_size(self, path: str, height: int, width: int) -> tuple[int, int]:
+        """Height and width of one half of a pair; refuses sizes that cannot be used."""
+        if width % 2:
+            raise DataError(
+                f"{path}: must have an even width, two images side by side, got {width}."
+            )
+        if fault := self._patches.size_fault(height, width // 2):
+            raise DataError(f"{path}: {fault}")
+        return height, width // 2
+
+    def _draw(self, index: int, rng: np.random.Generator, height: int, width: int) -> Params:
+        if self._uses_reference_crops:
+            return self._reference_crops[index]
+        return self._patches.draw(rng, height, width)
+
+    @cached_property
+    def _reference_crops(self) -> list[Params]:
+        """The crops of all pairs, replayed from their sizes, since each depends on those before."""
+        state = np.random.RandomState(_REFERENCE_SEED)
+        patch = self._patches.patch_size or 0
+        crops = []
+        for name in self._names:
+            # Reference quirk: the last position is never taken. Here it is if it is the only one.
+            row, col = (
+                int(state.randint(side - patch)) if side > patch else 0
+                for side in self._padded_sides(name)
+            )
+            crops.append(Params(patch, patch, row, col))
+        return crops
+
+    def _padded_sides(self, name: str) -> tuple[int, int]:
+        try:
+            header = self._pairs.header(name)
+        except DataError:
+            return 0, 0  # a pair that cannot be read draws nothing; check() and get() name it
+        return self._patches.padded_size(header.height, header.width // 2)

@@ -1,0 +1,111 @@
+"""From images to the tensors of one training item, for every data set of this system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from torch import Tensor
+
+from smoothkit.core.errors import Fault, OptionError
+from smoothkit.ops.augment import (
+    Border,
+    Params,
+    apply_color,
+    apply_geometry,
+    sample,
+    sample_crop,
+)
+from smoothkit.ops.io import to_float
+from smoothkit.ops.jitter import Order
+from smoothkit.ops.tensor import Color, to_tensor
+
+Pad = Literal["reflect"]
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How an item is cut out and augmented.
+
+    Args:
+        patch_size: side of the patch; None takes whole images.
+        is_augmented: size jitter, flip, rotation and colour jitter; else only a crop.
+        color: channel order of the tensors.
+        is_legacy_color_order: jitter colours as if blue were red, as the reference does.
+        rotation_border: what comes in at the corners.
+        pad: mirror an image whose side is below the patch; None: it cannot be used.
+
+    Raises:
+        OptionError: the options contradict each other.
+    """
+
+    patch_size: int | None
+    is_augmented: bool
+    color: Color
+    is_legacy_color_order: bool = False
+    rotation_border: Border = "zero"
+    pad: Pad | None = None
+
+    def __post_init__(self) -> None:
+        if self.patch_size is not None and self.patch_size < 1:
+            fault = f"must be at least 1, or ~ for whole images, got {self.patch_size}."
+            raise OptionError([Fault("patch_size", fault)])
+        if self.patch_size is None and self.is_augmented:
+            fault = "whole images cannot be augmented. Set patch_size, or 'augment: false'."
+            raise OptionError([Fault("augment", fault)])
+
+    def size_fault(self, height: int, width: int) -> str | None:
+        """Why an image of this size cannot be used, or None."""
+        if self.patch_size is None or self.pad or min(height, width) >= self.patch_size:
+            return None
+        return (
+            f"must be at least {self.patch_size}x{self.patch_size} (patch_size), "
+            f"got {height}x{width}. Lower patch_size, or set 'pad: reflect'."
+        )
+
+    def padded(self, image: np.ndarray) -> np.ndarray:
+        """The image, mirrored at its bottom and right where it is smaller than the patch."""
+        height, width = self.padded_size(*image.shape[:2])
+        bottom, right = height - image.shape[0], width - image.shape[1]
+        if not bottom and not right:
+            return image
+        return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REFLECT_101)
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """(height, width) of what ``padded`` gives."""
+        least = self.patch_size or 0
+        return max(height, least), max(width, least)
+
+    def draw(self, rng: np.random.Generator, height: int, width: int) -> Params:
+        """Parameters for a padded image of this size."""
+        if self.patch_size is None:
+            return Params(height, width, 0, 0)
+        if self.is_augmented:
+            return sample(rng, height, width, self.patch_size)
+        return sample_crop(rng, height, width, self.patch_size, self.patch_size)
+
+    def tensors(
+        self, lq: np.ndarray, gt: np.ndarray, edge: np.ndarray | None, params: Params
+    ) -> dict[str, Tensor]:
+        """``lq``, ``gt`` and, where given, ``edge`` of an item.
+
+        Args:
+            lq, gt: the windows of ``params``, (h, w, 3) BGR, uint8 or uint16.
+            edge: the same window, (h, w) uint8 in {0, 1}.
+        """
+        item = {"lq": self._tensor(lq, params), "gt": self._tensor(gt, params)}
+        if edge is not None:
+            item["edge"] = to_tensor(self._moved(edge, params))
+        return item
+
+    def _tensor(self, image: np.ndarray, params: Params) -> Tensor:
+        order: Order = "rgb" if self.is_legacy_color_order else "bgr"
+        image = apply_color(self._moved(image, params), params, order=order)
+        return to_tensor(to_float(image), self.color)
+
+    def _moved(self, image: np.ndarray, params: Params) -> np.ndarray:
+        if self.patch_size is None:
+            return image
+        return apply_geometry(image, params, self.patch_size, border=self.rotation_border)
