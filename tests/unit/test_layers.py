@@ -59,7 +59,9 @@ def test_imports_point_down(path):
 
 
 def test_the_package_itself_is_light(run_python):
-    code = "import sys, smoothkit; print([m for m in ('torch', 'cv2', 'numpy') if m in sys.modules])"
+    code = (
+        "import sys, smoothkit; print([m for m in ('torch', 'cv2', 'numpy') if m in sys.modules])"
+    )
     assert run_python("-c", code).stdout.strip() == "[]"
 
 

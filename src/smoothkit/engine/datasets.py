@@ -61,7 +61,7 @@ def open_set(run: Run, key: str) -> OpenSet:
         dataset = build_dataset(_with_scale(section, run.settings.scale), where=where)
     except KeyError as error:  # BasicSR's data sets look their keys up as they need them
         raise OptionError([Fault(where, f"needs {error}, which is missing.")]) from error
-    except (OSError, AssertionError, ValueError) as error:
+    except (DataError, OSError, AssertionError, ValueError) as error:
         raise DataError(f"{where}: {error}") from error
     if len(dataset) == 0:
         raise DataError(f"{where}: holds no items. Look at its folders.")

@@ -30,20 +30,30 @@ def describe_and_save(
         rank: number of this process, part of the file's name.
     """
     path = folders.diagnostics / f"{iteration}_rank{rank}.pth"
-    content = {
+    content: dict[str, Any] = {
         "iter": iteration,
         "losses": list(names),
         "networks": model.snapshot().networks,
         "batches": [dict(batch) for batch in batches],
     }
     save_file(path, content)
+    networks = content["networks"].values()
+    is_spoilt = not all(_is_finite(part) for network in networks for part in network.values())
     files = sorted({file for batch in batches for file in _files(batch)})
     what = f"{', '.join(names)} not finite" if names else "a loss of another process not finite"
+    if is_spoilt:
+        what += ", and neither are the weights: a gradient of an earlier step was not"
     return (
         f"iteration {iteration}: {what}. Files: {', '.join(files) or 'unknown'}. "
         f"Networks and batch are in {path}. Lower the learning rate, set train.grad_clip, or look "
         "at these files."
     )
+
+
+def _is_finite(part: Any) -> bool:
+    """Whether every tensor of a state dict is finite; other entries of a network count as such."""
+    values = part.values() if isinstance(part, Mapping) else ()
+    return all(bool(v.isfinite().all()) for v in values if isinstance(v, Tensor))
 
 
 def _files(batch: Mapping[str, Any]) -> list[str]:

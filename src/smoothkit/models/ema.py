@@ -9,7 +9,11 @@ from torch import nn
 
 
 class Ema:
-    """``average = decay * average + (1 - decay) * net`` after every step; buffers are copied.
+    """``average = decay * average + (1 - decay) * net`` after every step.
+
+    The running statistics of BatchNorm are averaged like the weights: those of small batches are so
+    noisy that averaged weights beside the newest statistics would be a worse network. BasicSR's
+    averaged network keeps the statistics that it started with.
 
     Args:
         net: the network whose weights are averaged; the average starts as a copy of them.
@@ -23,7 +27,11 @@ class Ema:
     @torch.no_grad()
     def update(self, net: nn.Module) -> None:
         """Take the newest weights in."""
-        torch._foreach_lerp_(list(self.net.parameters()), list(net.parameters()), 1 - self.decay)
-        # Running statistics of BatchNorm are averages already.
-        for average, newest in zip(self.net.buffers(), net.buffers(), strict=True):
-            average.copy_(newest)
+        averages = [*self.net.parameters(), *self.net.buffers()]
+        newest = [*net.parameters(), *net.buffers()]
+        pairs = list(zip(averages, newest, strict=True))
+        smooth = [pair for pair in pairs if pair[0].is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in smooth], [n for _, n in smooth], 1 - self.decay)
+        for average, value in pairs:
+            if not average.is_floating_point():  # counters
+                average.copy_(value)

@@ -34,7 +34,9 @@ def test_the_device_of_a_process(monkeypatch, kind, count, num_gpu, device):
     assert str(devices.choose_device(num_gpu, local_rank=1, is_launched=True)) == device
 
 
-@pytest.mark.parametrize(("kind", "count", "num_gpu"), [(None, 0, 2), ("cuda", 1, 2), ("mps", 1, 3)])
+@pytest.mark.parametrize(
+    ("kind", "count", "num_gpu"), [(None, 0, 2), ("cuda", 1, 2), ("mps", 1, 3)]
+)
 def test_more_than_there_are_is_an_error(monkeypatch, kind, count, num_gpu):
     machine(monkeypatch, kind, count)
     with pytest.raises(OptionError, match=f"num_gpu: asks for {num_gpu} accelerators"):

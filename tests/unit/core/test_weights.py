@@ -64,7 +64,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     torch.save({"params": Evil()}, tmp_path / "a.pth")
     (tmp_path / "b.pth").write_bytes(pickle.dumps(Evil()))
     for name in ("a.pth", "b.pth"):
-        with pytest.raises(DataError, match="refused.*would run code"):
+        with pytest.raises(DataError, match=r"refused.*would run code"):
             load_file(tmp_path / name)
     assert not (tmp_path / "ran").exists()
 
@@ -78,7 +78,7 @@ def test_a_truncated_file_is_named(tmp_path, net, keep):
 
 
 def test_a_file_without_a_network_says_what_it_holds(tmp_path):
-    with pytest.raises(DataError, match="holds no network.*got epoch, iter"):
+    with pytest.raises(DataError, match=r"holds no network.*got epoch, iter"):
         network_state({"epoch": 1, "iter": 2}, "a.state")
 
 

@@ -110,7 +110,11 @@ def test_a_foreign_error_names_the_item():
 def test_the_public_builder_gives_one_pass_for_validation():
     section = {"type": "NoiseDataset", "length": 3, "phase": "val"}
     loader = build_dataloader(build_dataset(section), section, num_gpu=0)
-    assert [batch["lq_path"] for batch in loader] == [["item_0.png"], ["item_1.png"], ["item_2.png"]]
+    assert [batch["lq_path"] for batch in loader] == [
+        ["item_0.png"],
+        ["item_1.png"],
+        ["item_2.png"],
+    ]
 
 
 def test_spawned_workers_import_neither_networks_nor_basicsr(run_python):
