@@ -42,12 +42,13 @@ def main() -> int:
         help="test pairs drawn; default: all",
     )
     parser.add_argument("--num_shown", type=int, default=4, help="rows of comparison.png")
+    parser.add_argument("--note", default="", help="printed and kept with the table")
     parser.add_argument("--seed", type=int, default=0, help="of the draws; default: %(default)s")
     args = vars(parser.parse_args())
-    out_dir = args.pop("out_dir")
+    out_dir, note = args.pop("out_dir"), args.pop("note")
     comparison = compare(**args)
-    write_comparison(comparison, out_dir)
-    print(report(comparison))
+    write_comparison(comparison, out_dir, note)
+    print("\n".join(filter(None, [report(comparison), note])))
     return 0
 
 

@@ -6,11 +6,13 @@ Images are (H, W, 3) float32 in [0, 1], BGR; results are rounded to bytes before
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -34,6 +36,8 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 }
 
 Smoother = Callable[["Pair"], np.ndarray]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -112,17 +116,18 @@ def compare(
     methods |= {name: _filtered(name, chosen) for name, chosen in settings.items()}
     if results:
         methods[NETWORK] = lambda pair: _read_result(results[pair.name], pair)
-    values: dict[str, list[tuple[float, float]]] = {name: [] for name in methods}
-    shown = np.linspace(0, len(paths) - 1, num_shown).round()
-    pictures = []
-    for number, path in enumerate(paths):
+    shown = {paths[int(i)] for i in np.linspace(0, len(paths) - 1, num_shown).round()}
+
+    def assess(path: Path) -> tuple[list[tuple[float, float]], dict[str, np.ndarray]]:
         pair = read_pair(path)
         images = {name: method(pair) for name, method in methods.items()}
-        for name, image in images.items():
-            values[name].append(measure(image, pair))
-        if number in shown:
-            pictures.append({**images, TRUTH: pair.gt})
-    scores = {name: Score(*np.mean(rows, axis=0).tolist()) for name, rows in values.items()}
+        values = [measure(image, pair) for image in images.values()]
+        return values, {**images, TRUTH: pair.gt} if path in shown else {}
+
+    outcomes = _in_threads(assess, paths)
+    means = np.mean([values for values, _ in outcomes], axis=0).tolist()
+    scores = {name: Score(*mean) for name, mean in zip(methods, means, strict=True)}
+    pictures = [images for _, images in outcomes if images]
     return Comparison(settings, scores, len(paths), pictures)
 
 
@@ -134,7 +139,8 @@ def tune(name: str, grid: Mapping[str, Sequence[float]], pairs: Sequence[Pair]) 
         return float(np.mean([measure(smoother(pair), pair)[0] for pair in pairs]))
 
     candidates = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    return max(candidates, key=quality)
+    qualities = _in_threads(quality, candidates)
+    return candidates[int(np.argmax(qualities))]
 
 
 def measure(image: np.ndarray, pair: Pair) -> tuple[float, float]:
@@ -165,12 +171,13 @@ def report(comparison: Comparison) -> str:
     return "\n".join([*lines, f"means over {comparison.num_test} test pairs"])
 
 
-def write_comparison(comparison: Comparison, out_dir: str | Path) -> None:
-    """Write ``comparison.json`` and ``comparison.png``."""
+def write_comparison(comparison: Comparison, out_dir: str | Path, note: str = "") -> None:
+    """Write ``comparison.json``, with ``note`` in it, and ``comparison.png``."""
     out_dir = Path(out_dir)
     write_json(
         out_dir / "comparison.json",
         {
+            "note": note,
             "num_test": comparison.num_test,
             "scores": {name: asdict(score) for name, score in comparison.scores.items()},
             "settings": comparison.settings,
@@ -226,6 +233,12 @@ def _read_result(path: Path, pair: Pair) -> np.ndarray:
         size, wanted = image.shape[:2], pair.gt.shape[:2]
         raise DataError(f"{path}: must be {wanted} pixels (H, W), got {size}.")
     return image
+
+
+def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``function`` of each item, in order; numpy, OpenCV and scipy let go of the interpreter."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
 
 
 def _draw(paths: Sequence[Path], count: int | None, seed: int) -> list[Path]:
