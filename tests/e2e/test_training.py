@@ -209,6 +209,16 @@ def test_total_iter_below_the_state_is_an_error(tiny, capfd):
     assert "stands at iteration 8" in capfd.readouterr().err
 
 
+def test_frozen_statistics_stay_while_the_weights_move(tiny):
+    changes = {"network_g": {"use_norm": True}, "logger": {"save_checkpoint_freq": 1}}
+    train(tiny(train={"freeze_norm_iter": 2, "total_iter": 4}, **changes))
+    second, fourth = weights(2), weights(4)
+    name = "body.1.running_mean"
+    assert not torch.equal(weights(1)[name], second[name])
+    assert torch.equal(second[name], fourth[name])
+    assert not torch.equal(second["body.1.weight"], fourth["body.1.weight"])
+
+
 def test_only_the_newest_checkpoints_are_kept(tiny):
     train(tiny(logger={"save_checkpoint_freq": 2, "keep_checkpoints": 2}))
     names = {path.name for path in Path("experiments/tiny/models").iterdir()}

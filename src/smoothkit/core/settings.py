@@ -75,6 +75,8 @@ class TrainSettings(Section):
         compile: compile the network; a text names the mode of ``torch.compile``.
         accumulate: batches per step of the optimiser.
         grad_clip: largest norm of the gradient; ~ leaves it alone.
+        freeze_norm_iter: BatchNorm takes its running statistics as they stand after this many
+            iterations, in training as in testing; ~ never. 0 makes it a plain scale and shift.
         loss_reduction: ``global`` makes sums over samples equal to those of one process with the
             whole batch.
         find_unused_parameters: as in DistributedDataParallel.
@@ -90,6 +92,7 @@ class TrainSettings(Section):
     compile: bool | str = False
     accumulate: int = 1
     grad_clip: float | None = None
+    freeze_norm_iter: int | None = None
     loss_reduction: Literal["local", "global"] = "local"
     find_unused_parameters: bool = False
 

@@ -195,7 +195,15 @@ def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
 def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> None:
     """Options of our step that a model of BasicSR's, with a step of its own, would not obey."""
     defaults = TrainSettings()
-    for key in ("amp", "channels_last", "compile", "accumulate", "grad_clip", "loss_reduction"):
+    for key in (
+        "amp",
+        "channels_last",
+        "compile",
+        "accumulate",
+        "grad_clip",
+        "freeze_norm_iter",
+        "loss_reduction",
+    ):
         value = train.get(key, getattr(defaults, key))
         if value not in (getattr(defaults, key), False):
             message = f"{foreign.__name__} of BasicSR has a training step of its own without it. "

@@ -81,6 +81,13 @@ def wrap(net: nn.Module, settings: TrainSettings, runtime: Runtime) -> nn.Module
     )
 
 
+def freeze_norm(net: nn.Module) -> None:
+    """Let BatchNorm use and keep its running statistics; gains and offsets still train."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def meta_of(opt: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of its network, for those who load it without the option file."""
     section = thaw(opt["network_g"])

@@ -94,9 +94,9 @@ class Schedule:
 
     def advance(self, iteration: int) -> None:
         """Set the rates of iteration ``iteration``, counted from 1."""
+        # The warm-up overwrites rates that some schedules compute the next ones from.
+        self._apply(self._rates)
         if self._scheduler is not None:
-            # The warm-up overwrites rates that some schedules compute the next ones from.
-            self._apply(self._rates)
             while self._steps < (iteration - 1) // self._every:
                 self._scheduler.step()
                 self._steps += 1

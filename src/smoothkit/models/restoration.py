@@ -18,7 +18,7 @@ from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import LoggerSettings, TrainSettings
 from smoothkit.core.weights import State, cpu_state, load_into, network_state
 from smoothkit.models.ema import Ema
-from smoothkit.models.networks import build_logged, load_pretrained, meta_of, wrap
+from smoothkit.models.networks import build_logged, freeze_norm, load_pretrained, meta_of, wrap
 from smoothkit.models.predictor import Predictor, named_outputs
 from smoothkit.models.step import Step, Term, build_terms
 from smoothkit.models.updater import Updater
@@ -90,6 +90,9 @@ class RestorationModel:
             NonFiniteError: a loss is NaN or infinite; no weight was changed.
         """
         self._running.train()
+        after = self.settings.freeze_norm_iter
+        if after is not None and current_iter > after:
+            freeze_norm(self.net)
         steps = [Step(batch, targets=self.pick_targets(batch)) for batch in self._batches]
         counts = self._global_counts(steps)
         parts = [partial(self._losses, step, counts, len(steps)) for step in steps]

@@ -1,0 +1,109 @@
+"""The documents tell the truth: their commands run, their tables are those of the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
+
+
+def plain_environment() -> dict[str, str]:
+    """The environment without the tests' own system."""
+    return {k: v for k, v in os.environ.items() if k != "SMOOTHKIT_SYSTEMS"}
+
+
+def test_the_options_reference_is_what_the_code_says(run_python):
+    listed = run_python("-m", "smoothkit", "list", "--markdown", env=plain_environment())
+    written = (ROOT / "docs/options.md").read_text()
+    assert listed.stdout == written, "run: python -m smoothkit list --markdown > docs/options.md"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_links_and_named_files_exist(page):
+    text = page.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    files = re.findall(r"\b((?:options|scripts|docs)/[\w/.-]+\.(?:yml|py|sh|md))\b", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [file for file in files if not (ROOT / file).exists()]
+    assert not missing
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of the project in which the quick demo has run, and what it printed."""
+    root = tmp_path_factory.mktemp("demo")
+    for name in ("demo.sh", "scripts", "options"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, root / name)
+    environment = {**plain_environment(), "SMOOTHKIT_QUICK": "1"}
+    environment["PYTHON"] = shutil.which("python") or "python3"
+    done = subprocess.run(
+        ["sh", "demo.sh"], cwd=root, env=environment, capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    return root, done.stdout
+
+
+def test_the_quick_demo_prints_its_table_and_writes_its_picture(demo):
+    root, printed = demo
+    methods = ("textured input", "bilateral", "rolling_guidance", "l0", "rtv", "JESS-Net")
+    rows = {m: re.search(rf"^{m} +(\d+\.\d\d) +(-?\d\.\d{{4}})", printed, re.M) for m in methods}
+    assert all(rows.values()), printed
+    assert "L0 filter" in printed.splitlines()[-1]
+    assert (root / "results/JESSNet_demo_quick/comparison.png").stat().st_size > 10_000
+    assert (root / "results/JESSNet_demo_quick/metrics.csv").exists()
+
+
+def test_held_out_pairs_share_no_picture_with_training(demo):
+    samples = demo[0] / "datasets/samples_quick"
+    kinds = {
+        half: {path.stem for path in (samples / half / "photographs").iterdir()}
+        for half in ("train", "test")
+    }
+    names = {half: {stem.rpartition("_")[0] for stem in stems} for half, stems in kinds.items()}
+    assert names["train"]
+    assert names["test"]
+    assert not names["train"] & names["test"]
+
+
+@pytest.mark.slow
+def test_the_demo_runs_twice(demo):
+    root, _ = demo
+    environment = {**plain_environment(), "SMOOTHKIT_QUICK": "1"}
+    environment["PYTHON"] = shutil.which("python") or "python3"
+    done = subprocess.run(["sh", "demo.sh", "smoothing"], cwd=root, env=environment,
+                          capture_output=True, text=True, timeout=600)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert list((root / "experiments").glob("JESSNet_demo_quick_archived_*"))
+
+
+def test_the_demo_lists_itself_and_refuses_what_it_does_not_know():
+    listed = subprocess.run(["sh", "demo.sh", "--list"], cwd=ROOT, capture_output=True, text=True)
+    assert re.match(r"smoothing: JESS-Net on blended pairs", listed.stdout)
+    wrong = subprocess.run(["sh", "demo.sh", "nothing"], cwd=ROOT, capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert "no demo is called 'nothing'" in wrong.stderr
+
+
+@pytest.mark.parametrize("script", sorted(ROOT.glob("scripts/**/*.sh")), ids=lambda p: p.name)
+def test_shell_scripts_are_posix(script):
+    shell = shutil.which("dash") or "sh"
+    assert subprocess.run([shell, "-n", str(script)]).returncode == 0
+
+
+def test_dist_train_wraps_torchrun(tiny, run_python):
+    path = tiny(train={"find_unused_parameters": True})
+    environment = {**os.environ, "PYTHON": shutil.which("python") or "python3"}
+    for script, extra in (("dist_train.sh", ["--auto_resume"]), ("dist_test.sh", [])):
+        done = subprocess.run(["sh", str(ROOT / "scripts" / script), "2", str(path), *extra],
+                              env=environment, capture_output=True, text=True)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert Path("experiments/tiny/models/net_g_8.pth").exists()
+    assert Path("results/tiny/metrics.csv").exists()

@@ -1,0 +1,85 @@
+"""Every registered network, loss and metric, whatever system it belongs to."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+
+from smoothkit.archs import build_network
+from smoothkit.cli.list_ import KINDS, listing, registry_of
+from smoothkit.core.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
+from smoothkit.losses import build_loss
+from smoothkit.metrics import calculate_metric
+from smoothkit.models.predictor import Predictor, named_outputs
+
+# Sizes that make a network small; those that it does not have are left out.
+SMALL = {"dim": 8, "num_block": 1, "width": 4}
+
+
+def small(name):
+    known = inspect.signature(ARCH_REGISTRY.get(name)).parameters
+    return build_network({"type": name, **{k: v for k, v in SMALL.items() if k in known}})
+
+
+@pytest.mark.parametrize("name", ARCH_REGISTRY.keys())
+@pytest.mark.parametrize("size", [(17, 23), (1, 1)], ids=str)
+def test_a_network_takes_odd_sizes_and_a_batch_of_one(name, size):
+    net = small(name).eval()
+    image = torch.rand(1, 3, *size)
+    result = Predictor("round")(net, image)
+    scale = getattr(getattr(net, "io", None), "scale", 1)
+    assert result.shape == (1, 3, size[0] * scale, size[1] * scale)
+    assert torch.equal((result * 255).round() / 255, result)
+    assert result.min() >= 0
+    assert result.max() <= 1
+
+
+@pytest.mark.parametrize("name", ARCH_REGISTRY.keys())
+def test_a_network_round_trips_its_weights_and_names_its_outputs(name):
+    first, second = small(name).eval(), small(name).eval()
+    second.load_state_dict(first.state_dict())
+    image = torch.rand(2, 3, 16, 16)
+    outputs = [named_outputs(net, net(image)) for net in (first, second)]
+    assert "pred" in outputs[0]
+    for key, value in outputs[0].items():
+        assert torch.equal(value, outputs[1][key])
+
+
+@pytest.mark.parametrize("name", LOSS_REGISTRY.keys())
+def test_a_loss_is_finite_with_a_finite_gradient(name):
+    loss = build_loss({"type": name})
+    values = {
+        "pred": torch.rand(2, 3, 16, 16, requires_grad=True),
+        "gt": torch.rand(2, 3, 16, 16),
+        "edge_logits": torch.randn(2, 1, 16, 16, requires_grad=True),
+        "edge": (torch.rand(2, 1, 16, 16) > 0.7).byte(),
+    }
+    inputs = [values[key] for key in getattr(loss, "inputs", ("pred", "gt"))]
+    value = loss(*inputs)
+    value.backward()
+    assert value.isfinite()
+    assert value.ndim == 0
+    assert inputs[0].grad.isfinite().all()
+    assert inputs[0].grad.abs().max() > 0
+
+
+@pytest.mark.parametrize("name", METRIC_REGISTRY.keys())
+def test_a_metric_prefers_the_truth(name):
+    metric = METRIC_REGISTRY.get(name)
+    truth = torch.rand(3, 32, 32)
+    near, far = (truth + amount * torch.randn(3, 32, 32) for amount in (0.01, 0.2))
+    better, worse = (
+        calculate_metric({"img": image, "img2": truth}, {"type": name}) for image in (near, far)
+    )
+    assert (better > worse) == (metric.better == "higher")
+    low, high = metric.limits
+    assert low <= worse <= high
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_listed_says_what_it_is(kind):
+    lines = list(listing(kind))
+    assert len(lines) == 1 + 3 * len(registry_of(kind).keys())
+    assert all(line.strip() for line in lines)
