@@ -63,7 +63,7 @@ def test_all_faults_come_in_one_report_with_their_lines(tiny, capfd):
         ({"train": {"amp": "bf15"}}, "train.amp: must be one of 'off', 'auto', 'bf16', 'fp16'"),
         ({"train": {"accumulate": 0}}, "must be 1 or more"),
         ({"model_type": "RestorationModle"}, "Did you mean 'RestorationModel'?"),
-        ({"path": {"pretrain_network_g": "no.pth"}}, "path.pretrain_network_g: no such file"),
+        ({"path": {"pretrain_network_g": "no.pth"}}, "no.pth: no such checkpoint"),
         ({"train": {"edge_opt": {"type": "L1Loss", "pred": "edges"}}}, "this step has no 'edges'"),
     ],
 )  # fmt: skip

@@ -47,6 +47,23 @@ def load_file(path: str | Path) -> Any:
         ) from error
 
 
+def find_checkpoint(path: str | Path) -> Path:
+    """``path``, or where there is no such file, the same name with or without a trailing blank.
+
+    Easy2Hard's program writes names like ``"epoch 224_ssim 0.922825_psnr 31.733277 "``, whose
+    blank tends to get lost.
+
+    Raises:
+        DataError: there is none of these files.
+    """
+    path = Path(path)
+    bare = path.name.rstrip()
+    for name in (path.name, f"{bare} ", bare):
+        if (path.parent / name).is_file():
+            return path.parent / name
+    raise DataError(f"{path}: no such checkpoint, neither with nor without a trailing blank.")
+
+
 def network_state(content: Any, path: str | Path, key: str | None = None) -> State:
     """The state dict in a loaded file, with the names of the bare network.
 

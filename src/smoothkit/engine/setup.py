@@ -19,7 +19,7 @@ from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.core.runtime import Folders, Runtime
 from smoothkit.core.seeds import seed_everything
 from smoothkit.core.settings import DistSettings, PathSettings, RunSettings
-from smoothkit.core.weights import load_file, network_meta, network_state
+from smoothkit.core.weights import find_checkpoint, load_file, network_meta, network_state
 from smoothkit.engine.check import check
 from smoothkit.models.infer import infer_network
 
@@ -110,20 +110,15 @@ def complete_networks(file: OptionFile) -> OptionFile:
         letter = str(key).removeprefix("pretrain_network_")
         if letter == key or not path:
             continue
-        path = paths[key] = str(_existing(path, f"path.{key}", file))
+        try:
+            path = paths[key] = str(find_checkpoint(str(path)))
+        except DataError as error:
+            raise file.error([Fault(f"path.{key}", str(error))]) from error
         section = data.get(f"network_{letter}") or {}
         held = _held_network(path, paths.get(f"param_key_{letter}"))
         if held and isinstance(section, dict) and _is_same_kind(section, held):
             data[f"network_{letter}"] = {**held, **section}
     return file.with_data(data)
-
-
-def _existing(path: Any, where: str, file: OptionFile) -> Path:
-    # Easy2Hard's training wrote names that end in a blank, which its documents leave out.
-    for candidate in (Path(str(path)), Path(f"{path} ")):
-        if candidate.is_file():
-            return candidate
-    raise file.error([Fault(where, f"no such file: {path}")])
 
 
 def _held_network(path: str, key: str | None) -> dict[str, Any] | None:

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.registry import ARCH_REGISTRY
-from smoothkit.systems.jess.reference import find_checkpoint, infer_network
+from smoothkit.core.weights import find_checkpoint
+from smoothkit.systems.jess.reference import infer_network
 
 
 def weights(**spec: object) -> dict[str, Tensor]:

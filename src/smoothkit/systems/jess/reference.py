@@ -6,14 +6,10 @@ the published programs changed the number of blocks over time, so it is read fro
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
-
-from smoothkit.core.errors import DataError
 
 _PLAIN = "descriptor.res16.0.triple_conv.0.weight"
 _DILATED = "descriptor.res16.0.conv_3x3_1.weight"
@@ -53,20 +49,3 @@ def _num_blocks(state: Mapping[str, Tensor]) -> int:
     return len(
         {name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}
     )
-
-
-def find_checkpoint(path: str | os.PathLike[str]) -> Path:
-    """``path``, or where there is no such file, the same name with or without a trailing blank.
-
-    The published programs write names like ``"epoch 224_ssim 0.922825_psnr 31.733277 "``, whose
-    blank tends to get lost.
-
-    Raises:
-        DataError: there is none of these files.
-    """
-    path = Path(path)
-    bare = path.name.rstrip()
-    for name in (path.name, f"{bare} ", bare):
-        if (path.parent / name).is_file():
-            return path.parent / name
-    raise DataError(f"{path}: no such checkpoint, neither with nor without a trailing blank.")
