@@ -29,14 +29,14 @@ run() {
 python() { run "$PYTHON" "$@"; }
 
 find_python() {
-    for PYTHON in "${PYTHON:-}" .venv/bin/python python3; do
-        if [ -n "$PYTHON" ] && "$PYTHON" -c 'import smoothkit' 2>/dev/null; then
+    wanted=${PYTHON:-}
+    for PYTHON in $wanted .venv/bin/python python3; do
+        if "$PYTHON" -c 'import smoothkit' 2>/dev/null; then
             return
         fi
     done
     say "making the environment in .venv (once, some minutes)"
-    unset PYTHON
-    sh scripts/make_env.sh
+    PYTHON=${wanted:-python3} sh scripts/make_env.sh
     PYTHON=.venv/bin/python
 }
 
@@ -52,9 +52,9 @@ smoothing() {
 
     say "sample photographs and textures"
     python scripts/data_preparation/make_sample_data.py --out_dir "$SAMPLES"
-    say "ground truths: photographs smoothed by the L0 filter"
+    say "ground truths: photographs smoothed by the RTV filter"
     for half in train test; do
-        python scripts/data_preparation/make_smooth_gt.py --method l0 --set lam=0.02 \
+        python scripts/data_preparation/make_smooth_gt.py --method rtv --set lam=0.01 \
             --photo_dir "$SAMPLES/$half/photographs" --out_dir "$SPS/smooth/$half"
     done
     say "the SPS data set: every texture over every ground truth; a tenth for validation"
@@ -73,13 +73,13 @@ smoothing() {
     say "the filters, tuned on training pairs, beside it"
     python scripts/metrics/compare_filters.py --train_dir "$SPS/train" \
         --test_dir "$SPS/held_out/train" $NUM_TEST --results_dir "results/JESSNet_demo$QUICK/visualization/held_out" \
-        --note "Ground truths: photographs smoothed by the L0 filter (lambda 0.02)." \
+        --note "Ground truths: photographs smoothed by the RTV filter (lambda 0.01)." \
         --out_dir "results/JESSNet_demo$QUICK"
 }
 
 case "${1:-}" in
 -h | --help)
-    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' "$0"
+    sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' demo.sh
     exit
     ;;
 --list)

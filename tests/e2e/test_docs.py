@@ -56,7 +56,7 @@ def test_the_quick_demo_prints_its_table_and_writes_its_picture(demo):
     methods = ("textured input", "bilateral", "rolling_guidance", "l0", "rtv", "JESS-Net")
     rows = {m: re.search(rf"^{m} +(\d+\.\d\d) +(-?\d\.\d{{4}})", printed, re.M) for m in methods}
     assert all(rows.values()), printed
-    assert "L0 filter" in printed.splitlines()[-1]
+    assert "RTV filter" in printed.splitlines()[-1]
     assert (root / "results/JESSNet_demo_quick/comparison.png").stat().st_size > 10_000
     assert (root / "results/JESSNet_demo_quick/metrics.csv").exists()
 
