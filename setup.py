@@ -26,6 +26,7 @@ setup(
         "numpy",
         "pyyaml",
         "opencv-python",
+        "pillow",
         "lmdb",
         "lpips",
         "scipy",

@@ -44,7 +44,7 @@ def main() -> None:
     started = time.monotonic()
     run(
         *("-m", "smoothkit.train", "-opt", "options/train/jess/train_JESSNet_demo.yml"),
-        *("--auto_resume", "--force_yml", *(f"{key}={value}" for key, value in overrides.items())),
+        *("--force_yml", *(f"{key}={value}" for key, value in overrides.items())),
     )
     minutes = (time.monotonic() - started) / 60
     run(

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, root / name)
     environment = {**plain_environment(), "SMOOTHKIT_QUICK": "1"}
-    environment["PYTHON"] = shutil.which("python") or "python3"
+    environment["PYTHON"] = sys.executable
     done = subprocess.run(
         ["sh", "demo.sh"], cwd=root, env=environment, capture_output=True, text=True, timeout=600
     )
@@ -77,7 +78,7 @@ def test_held_out_pairs_share_no_picture_with_training(demo):
 def test_the_demo_runs_twice(demo):
     root, _ = demo
     environment = {**plain_environment(), "SMOOTHKIT_QUICK": "1"}
-    environment["PYTHON"] = shutil.which("python") or "python3"
+    environment["PYTHON"] = sys.executable
     done = subprocess.run(["sh", "demo.sh", "smoothing"], cwd=root, env=environment,
                           capture_output=True, text=True, timeout=600)  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -100,7 +101,7 @@ def test_shell_scripts_are_posix(script):
 
 def test_dist_train_wraps_torchrun(tiny, run_python):
     path = tiny(train={"find_unused_parameters": True})
-    environment = {**os.environ, "PYTHON": shutil.which("python") or "python3"}
+    environment = {**os.environ, "PYTHON": sys.executable}
     for script, extra in (("dist_train.sh", ["--auto_resume"]), ("dist_test.sh", [])):
         done = subprocess.run(["sh", str(ROOT / "scripts" / script), "2", str(path), *extra],
                               env=environment, capture_output=True, text=True)  # fmt: skip

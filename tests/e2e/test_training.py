@@ -106,17 +106,23 @@ def newest_state() -> int:
     return max(map(int, names), default=0)
 
 
+@pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_a_signal_saves_at_the_end_of_the_iteration(tiny, number, code):
-    path = tiny(datasets={"train": {"seconds": 0.05}}, train={"total_iter": 1000},
-                logger={"save_checkpoint_freq": 1000})  # fmt: skip
+def test_a_signal_to_the_group_saves_at_the_end_of_the_iteration(tiny, number, code, workers):
+    path = tiny(
+        datasets={"train": {"seconds": 0.05, "num_worker_per_gpu": workers}},
+        train={"total_iter": 1000},
+        logger={"save_checkpoint_freq": 1000},
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "smoothkit.train", "-opt", str(path)], stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "smoothkit.train", "-opt", str(path)],
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     while not Path("experiments/tiny/metrics.jsonl").exists() or not losses():
         time.sleep(0.05)
         assert process.poll() is None
-    process.send_signal(number)
+    os.killpg(process.pid, number)
     assert process.wait(60) == code
     assert newest_state() == max(losses())
 

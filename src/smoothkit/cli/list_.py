@@ -58,7 +58,7 @@ def summary(cls: Any) -> str:
 def options_of(cls: Any) -> list[str]:
     """``name=default`` of every option, ``name`` for those that must be given."""
     from smoothkit.core.signature import parameters
-    from smoothkit.metrics.convert import image_parameters
+    from smoothkit.metrics import image_parameters
 
     given = {"opt", "runtime", *image_parameters(cls)}
     return [

@@ -55,7 +55,7 @@ def _components() -> Iterator[str]:
 
 def _table(cls: Any) -> str:
     from smoothkit.core.signature import describe_kind, parameters, type_hints
-    from smoothkit.metrics.convert import image_parameters
+    from smoothkit.metrics import image_parameters
 
     given = {"opt", "runtime", *image_parameters(cls)}
     hints, texts = type_hints(cls), _argument_texts(cls)

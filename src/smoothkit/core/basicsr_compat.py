@@ -19,8 +19,9 @@ from typing import Any
 import torch
 
 from smoothkit.core.checkpoints import Snapshot
+from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.runtime import Runtime
-from smoothkit.core.weights import cpu_state, load_into, network_state
+from smoothkit.core.weights import cpu_state, load_file, load_into, network_state
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,13 @@ def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any
         "num_gpu": int(runtime.device.type != "cpu"),
     }
     repaired = type(cls.__name__, (_Repaired, cls), {"runtime": runtime})
-    return repaired(opt)
+    try:
+        return repaired(opt)
+    except KeyError as error:
+        message = f"{cls.__name__} needs {error}, which is missing."
+        raise OptionError([Fault("", message)]) from error
+    except (ValueError, TypeError) as error:
+        raise OptionError([Fault("", f"{cls.__name__} refuses this: {error}")]) from error
 
 
 class _Repaired:
@@ -182,6 +189,15 @@ class _Repaired:
         schedule = getattr(torch.optim.lr_scheduler, name)
         self.schedulers += [schedule(optimizer, **section) for optimizer in self.optimizers]
 
+    def test(self) -> None:
+        """Run the bare network; a distributed one would wait for the others at every image."""
+        wrapped = self.net_g
+        self.net_g = self.get_bare_model(wrapped)
+        try:
+            super().test()
+        finally:
+            self.net_g = wrapped
+
     def snapshot(self) -> Snapshot:
         """What ``save`` would write, handed over instead."""
         self._networks: dict[str, dict[str, Any]] = {}
@@ -224,8 +240,6 @@ class _Repaired:
         Raises:
             DataError: the file cannot be used, or holds weights of another network.
         """
-        from smoothkit.core.weights import load_file
-
         state = network_state(load_file(load_path), load_path, param_key)
         load_into(self.get_bare_model(net), state, load_path, strict=strict)
 
@@ -265,8 +279,20 @@ def _share_lmdb() -> None:
     client.FileClient._backends["lmdb"] = SharedLmdb
 
 
+# Environments by process and path: lmdb itself keeps such a list, which a fork copies.
+_OPEN_LMDB: dict[tuple[int, str], Any] = {}
+
+
 @cache
 def _open_lmdb(pid: int, path: str) -> Any:
     import lmdb
 
-    return lmdb.open(path, readonly=True, lock=False, readahead=False)
+    _close_inherited(pid, path)
+    opened = _OPEN_LMDB[pid, path] = lmdb.open(path, readonly=True, lock=False, readahead=False)
+    return opened
+
+
+def _close_inherited(pid: int, path: str) -> None:
+    """Close what a fork handed down; lmdb refuses to open a path beside it."""
+    for key in [key for key in _OPEN_LMDB if key[0] != pid and key[1] == path]:
+        _OPEN_LMDB.pop(key).close()

@@ -67,6 +67,9 @@ def choose_device(
             wanted,
             wanted,
         )
+    if is_launched and kind == "cuda" and local_rank >= count:
+        message = f"this machine has {count} GPUs, and process {local_rank} was started on it. "
+        raise OptionError(f"{message}Start no more processes than that (--nproc_per_node).")
     return torch.device(kind, local_rank if kind == "cuda" else 0)
 
 

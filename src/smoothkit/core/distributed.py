@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Mapping
@@ -57,6 +58,9 @@ def start(environment: Mapping[str, str], device: torch.device, settings: DistSe
 def stop() -> None:
     """Leave the group, if there is one."""
     if dist.is_initialized():
+        # A wrapped network that waits for the garbage collector would keep the group's threads
+        # beyond the end of the interpreter, which then aborts.
+        gc.collect()
         dist.destroy_process_group()
 
 
@@ -80,7 +84,7 @@ def sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
 
 
 def any_rank(flags: torch.Tensor) -> torch.Tensor:
-    """Elementwise maximum over all processes: one collective for all flags of an iteration."""
+    """Elementwise maximum over all processes: for flags."""
     if world_size() == 1:
         return flags
     flags = flags.clone()
@@ -104,6 +108,12 @@ def from_main(value: Any) -> Any:
     values = [value]
     dist.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def broadcast(value: torch.Tensor) -> None:
+    """Overwrite ``value`` with that of the first process."""
+    if world_size() > 1:
+        dist.broadcast(value, src=0)
 
 
 def barrier() -> None:

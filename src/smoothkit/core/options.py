@@ -38,12 +38,14 @@ class OptionFile:
 
     Args:
         path: where it came from.
+        text: as it stood there.
         data: its content, read-only.
         places: ``file:line`` of each dotted path.
         faults: what reading it already found: duplicate keys, tags that would run code.
     """
 
     path: Path
+    text: str
     data: FrozenDict
     places: dict[str, str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
@@ -97,7 +99,7 @@ def read_options(path: str | Path, overrides: Sequence[str] = ()) -> OptionFile:
         raise OptionError(f"{path}: must be a YAML file of 'key: value' lines.")
     for override in overrides:
         _override(data, override, loader.places)
-    return OptionFile(path, freeze(data), loader.places, tuple(loader.faults))
+    return OptionFile(path, text, freeze(data), loader.places, tuple(loader.faults))
 
 
 class _Loader(yaml.SafeLoader):

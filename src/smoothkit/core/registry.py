@@ -127,7 +127,10 @@ class Registry:
         if takes_single_opt(cls):
             return cls(options)
         del options["type"]
-        return cls(**with_whole_numbers(cls, options), **given)
+        try:
+            return cls(**with_whole_numbers(cls, options), **given)
+        except (ValueError, TypeError) as error:
+            raise OptionError([Fault(where, f"{cls.__name__} refuses this: {error}")]) from error
 
     def _own(self, name: str) -> Any:
         name = str(name)

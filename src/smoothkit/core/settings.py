@@ -7,7 +7,7 @@ parameters of their constructors. ``<name>_opt`` in ``train`` is a loss, ``optim
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, TypeVar
 
 from smoothkit.core.signature import with_whole_numbers
@@ -52,12 +52,12 @@ class RunSettings(Section):
     tf32: bool = True
     cudnn_benchmark: bool = True
     deterministic: bool = False
-    datasets: dict[str, Any] = field(default_factory=dict)
-    path: dict[str, Any] = field(default_factory=dict)
+    datasets: dict[str, Any] | None = None
+    path: dict[str, Any] | None = None
     train: dict[str, Any] | None = None
     val: dict[str, Any] | None = None
-    logger: dict[str, Any] = field(default_factory=dict)
-    dist_params: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] | None = None
+    dist_params: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)

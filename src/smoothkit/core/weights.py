@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import warnings
 from collections.abc import Iterable, Mapping
@@ -41,7 +42,7 @@ def load_file(path: str | Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise DataError(f"{path}: {_unpickling_reason(error)}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except Exception as error:  # damaged bytes end in every kind of error
         raise DataError(
             f"{path}: truncated, or not a checkpoint ({_first_line(error)})."
         ) from error
@@ -210,6 +211,8 @@ def _load_safetensors(path: Path) -> Any:
     safetensors = _import_safetensors(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            meta = json.loads((file.metadata() or {}).get("meta", "{}"))
+            return {"params": state, "meta": meta}
     except (safetensors.SafetensorError, OSError) as error:
         raise DataError(f"{path}: truncated, or not a safetensors file ({error}).") from error

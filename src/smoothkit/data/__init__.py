@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from smoothkit.core.options import thaw
@@ -24,6 +24,27 @@ def build_dataset(dataset_opt: Mapping[str, Any], *, where: str = "datasets") ->
         return DATASET_REGISTRY.build(options, where=where)
     own = {key: value for key, value in options.items() if key not in LOADER_KEYS}
     return DATASET_REGISTRY.build(own, where=where)
+
+
+def without_worker_traces(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches; an error of the user's keeps its one line, without the worker's traceback.
+
+    Raises:
+        DataError: as the data set raised it.
+    """
+    from smoothkit.core.errors import DataError
+
+    iterator = iter(batches)
+    while True:
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except DataError as error:
+            # torch rebuilds it around "Caught DataError in DataLoader worker process 0. ..."
+            last = [line for line in str(error).splitlines() if "DataError: " in line]
+            raise DataError(last[-1].partition("DataError: ")[2] if last else str(error)) from None
+        yield batch
 
 
 def build_dataloader(

@@ -9,7 +9,9 @@ sample number, with any number of workers.
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -103,6 +105,8 @@ class Sampled(Dataset[dict[str, Any]]):
         index, number = (key, key) if isinstance(key, int) else key
         if self.on_error == "raise":
             return self._item(index, number)
+        if isinstance(key, int):  # one pass over a test set: a neighbour must not count twice
+            return self._item_or_reason(index)
         reasons: list[str] = []
         for offset in range(len(self)):
             candidate = (index + offset) % len(self)
@@ -111,6 +115,12 @@ class Sampled(Dataset[dict[str, Any]]):
             except DataError as error:
                 reasons.append(str(error))
         raise DataError(f"{type(self.dataset).__name__}: no item is usable. First: {reasons[0]}")
+
+    def _item_or_reason(self, index: int) -> dict[str, Any]:
+        try:
+            return self._item(index, index)
+        except DataError as error:
+            return {SKIPPED: [str(error)]}
 
     def _item(self, index: int, number: int) -> dict[str, Any]:
         if index in self.bad:
@@ -176,6 +186,11 @@ def _loader(
 def _start_worker(_: int) -> None:
     import cv2
 
+    # Ctrl-C, and a SIGTERM sent to the group, must not take the workers: the loop finishes its
+    # iteration first. They end with the process that started them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
     cv2.setNumThreads(0)  # the workers are the parallelism
 
 

@@ -35,11 +35,27 @@ from smoothkit.core.signature import (
     unread_keys,
     value_faults,
 )
+from smoothkit.metrics import image_parameters
 from smoothkit.models.optim import optimizer_faults, scheduler_faults
 from smoothkit.models.step import TERM_KEYS, loss_sections
 
 _NETWORK = re.compile(r"network_\w+")
 _NETWORK_PATHS = re.compile(r"(pretrain_network|strict_load|param_key)_\w+|ignore_resume_networks")
+_LEAST = {
+    "total_iter": 1,
+    "total_epochs": 1,
+    "accumulate": 1,
+    "ema_decay": 0,
+    "freeze_norm_iter": 0,
+    "batch_size_per_gpu": 1,
+    "num_worker_per_gpu": 0,
+    "dataset_enlarge_ratio": 1,
+    "prefetch_factor": 1,
+    "print_freq": 1,
+    "save_checkpoint_freq": 1,
+    "keep_checkpoints": 1,
+    "val_freq": 1,
+}
 _OPTIMIZER = re.compile(r"optim_\w+")
 
 
@@ -74,6 +90,9 @@ def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
     if is_train:
         _check_train(options.get("train"), report, model if is_foreign else None)
     _check_val(options.get("val"), report, model if is_foreign else None)
+    for key in ("logger", "val"):
+        if isinstance(options.get(key), Mapping):
+            report.faults += _too_small(options[key], key)
     for key, section in (("logger", LoggerSettings), ("dist_params", DistSettings)):
         _check_section(options.get(key), section, key, report, is_foreign=is_foreign)
     _check_section(
@@ -133,7 +152,9 @@ def _check_networks(options: Mapping[str, Any], report: Report, *, needed: bool)
 
 def _check_datasets(options: Mapping[str, Any], report: Report, *, is_train: bool) -> None:
     datasets = options.get("datasets")
-    if not isinstance(datasets, Mapping):
+    if not isinstance(datasets, Mapping) or not datasets:
+        message = "the option file needs 'datasets', with the data to train or test on."
+        report.faults += [] if datasets is not None and datasets != {} else [Fault("", message)]
         return
     if is_train and "train" not in datasets:
         report.faults.append(Fault("datasets", "needs 'train', the data to train on."))
@@ -142,6 +163,7 @@ def _check_datasets(options: Mapping[str, Any], report: Report, *, is_train: boo
         report.faults += DATASET_REGISTRY.faults(section, where, extra=LOADER_KEYS)
         if not isinstance(section, Mapping):
             continue
+        report.faults += _too_small(section, where)
         loader = {k: v for k, v in section.items() if k in LOADER_KEYS and k != "phase"}
         report.faults += signature_faults(LoaderSettings, loader, where)
         cls = _found(DATASET_REGISTRY, section.get("type"))
@@ -167,16 +189,15 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
     if train.get("scheduler") is not None:
         report.faults += _scheduler_faults(train["scheduler"], foreign)
     rest = {k: v for k, v in train.items() if k not in optimizers}
-    rest = {k: v for k, v in rest.items() if str(k).removesuffix("_opt") not in losses}
+    rest = {k: v for k, v in rest.items() if k not in {f"{name}_opt" for name in losses}}
+    rest = {k: v for k, v in rest.items() if not (str(k).endswith("_opt") and v is None)}
+    report.faults += _too_small(rest, "train")
     _check_section(rest, TrainSettings, "train", report, is_foreign=foreign is not None,
                    model=foreign)  # fmt: skip
     if (train.get("total_iter") is None) == (train.get("total_epochs") is None):
         unread = ", ".join(key for key in report.unread if key.startswith("train."))
         hint = f" Read by nothing: {unread}." if unread else ""
         report.faults.append(Fault("train", f"needs one of 'total_iter' and 'total_epochs'.{hint}"))
-    accumulate = train.get("accumulate", 1)
-    if isinstance(accumulate, int) and accumulate < 1:
-        report.faults.append(Fault("train.accumulate", f"must be 1 or more, got {accumulate}."))
     if foreign is not None:
         _refuse_ours(train, foreign, report)
 
@@ -192,6 +213,15 @@ def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
     return scheduler_faults(section, "train.scheduler")
 
 
+def _too_small(section: Mapping[str, Any], where: str) -> list[Fault]:
+    """Numbers of the right kind that no run can use."""
+    return [
+        Fault(f"{where}.{key}", f"must be {least} or more, got {section[key]}.")
+        for key, least in _LEAST.items()
+        if isinstance(section.get(key), int | float) and section[key] < least
+    ]
+
+
 def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> None:
     """Options of our step that a model of BasicSR's, with a step of its own, would not obey."""
     defaults = TrainSettings()
@@ -205,7 +235,7 @@ def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> Non
         "loss_reduction",
     ):
         value = train.get(key, getattr(defaults, key))
-        if value not in (getattr(defaults, key), False):
+        if value is not False and value != getattr(defaults, key):
             message = f"{foreign.__name__} of BasicSR has a training step of its own without it. "
             report.faults.append(
                 Fault(f"train.{key}", f"{message}Use model_type: RestorationModel, or remove it.")
@@ -220,7 +250,7 @@ def _check_val(val: Any, report: Report, foreign: type | None) -> None:
         metric = _found(
             METRIC_REGISTRY, section.get("type") if isinstance(section, Mapping) else ""
         )
-        images = list(parameters(metric))[:2] if metric is not None else []
+        images = image_parameters(metric) if metric is not None else []
         report.faults += METRIC_REGISTRY.faults(section, where, given=images, extra=("better",))
 
 

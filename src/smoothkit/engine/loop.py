@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tqdm import tqdm
 
 from smoothkit.core import distributed
 from smoothkit.core.checkpoints import Resume, prune, save_networks, save_state
-from smoothkit.core.errors import TrainingError
+from smoothkit.core.errors import DataError, TrainingError
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import random_state, seed_everything, set_random_state
 from smoothkit.core.settings import LoggerSettings, TrainSettings, ValSettings
+from smoothkit.data import without_worker_traces
 from smoothkit.engine.diagnostics import describe_and_save
 from smoothkit.engine.messages import Messages
 from smoothkit.engine.setup import Run
@@ -28,6 +30,13 @@ from smoothkit.models.updater import NonFiniteError
 log = logging.getLogger(__name__)
 
 Validate = Callable[[int], None]
+
+
+@runtime_checkable
+class ChecksItsLosses(Protocol):
+    """A model that raises ``NonFiniteError`` itself, before any weight changes."""
+
+    updater: Any
 
 
 @dataclass
@@ -119,26 +128,33 @@ class Loop:
         """Write a checkpoint of where the run stands."""
         # Every process hands over its random states; the first one writes.
         random_states = distributed.gather_objects(random_state(self._run.runtime.device))
+        failure = ""
         if self._run.runtime.rank == 0:
-            snapshot = self._model.snapshot()
-            iteration = self.progress.iteration
-            save_networks(
-                self._folders, snapshot, iteration, safetensors=self._logger.save_safetensors
-            )
-            state = {
-                "epoch": self.epoch,
-                "iter": iteration,
-                "networks": list(snapshot.networks),
-                "samples": self.progress.samples,
-                "seed": self._run.seed,
-                "random_states": random_states,
-                **snapshot.training,
-            }
-            save_state(self._folders, iteration, state)
-            if iteration == self._total_iter:
-                save_networks(self._folders, snapshot, "latest")
-            prune(self._folders, self._logger.keep_checkpoints)
-        distributed.barrier()
+            try:
+                self._write(random_states)
+            except DataError as error:
+                failure = str(error)
+        failure = distributed.from_main(failure)
+        if failure:
+            raise DataError(failure)
+
+    def _write(self, random_states: list[dict[str, Any]]) -> None:
+        snapshot = self._model.snapshot()
+        iteration = self.progress.iteration
+        save_networks(self._folders, snapshot, iteration, safetensors=self._logger.save_safetensors)
+        if iteration == self._total_iter:
+            save_networks(self._folders, snapshot, "latest")
+        state = {
+            "epoch": self.epoch,
+            "iter": iteration,
+            "networks": list(snapshot.networks),
+            "samples": self.progress.samples,
+            "seed": self._run.seed,
+            "random_states": random_states,
+            **snapshot.training,
+        }
+        save_state(self._folders, iteration, state)
+        prune(self._folders, self._logger.keep_checkpoints)
 
     @property
     def _folders(self) -> Folders:
@@ -160,15 +176,22 @@ class Loop:
             self._fail(iteration, error.names)
         self.progress.iteration = iteration
         self.progress.samples += self._samples_per_iter
+        self._refuse_spoilt(iteration)
         self._tell(iteration, (time.monotonic() - started, data_seconds))
+
+    def _refuse_spoilt(self, iteration: int) -> None:
+        """BasicSR's models do not look at their losses; its logs are numbers already."""
+        if isinstance(self._model, ChecksItsLosses):
+            return
+        losses = self._model.get_current_log()
+        bad = [name for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            self._fail(iteration, bad)
 
     def _tell(self, iteration: int, seconds: tuple[float, float]) -> None:
         if not self._is_due(self._logger.print_freq):
             return
         losses = self._model.get_current_log()  # a collective: in every process
-        bad = [name for name, value in losses.items() if not torch.isfinite(torch.tensor(value))]
-        if bad:
-            self._fail(iteration, bad)
         if self._messages is not None:
             rates = self._model.get_current_learning_rate()
             self._messages.training(iteration, self.epoch, rates, losses, seconds)
@@ -190,7 +213,7 @@ class Loop:
 
     def _watched(self, batches: Iterator[dict[str, Any]]) -> Generator[dict[str, Any], None, None]:
         """The batches, with the reasons of skipped items taken out and noted."""
-        for batch in batches:
+        for batch in without_worker_traces(batches):
             reasons = set(batch.pop("skipped", ())) - self.skipped
             for reason in sorted(reasons):
                 log.warning("skipped: %s", reason)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.files import as_json, write_text
 from smoothkit.core.runtime import Folders
 from smoothkit.core.settings import LoggerSettings
@@ -111,8 +111,11 @@ class Messages:
             self._board.close()
 
     def _append(self, values: Mapping[str, Any]) -> None:
-        with open(self._lines, "a", encoding="utf-8") as file:
-            file.write(as_json(values) + "\n")
+        try:
+            with open(self._lines, "a", encoding="utf-8") as file:
+                file.write(as_json(values) + "\n")
+        except OSError as error:
+            raise DataError(f"{self._lines}: cannot be written: {error.strerror}") from error
 
     def _note_best(self, told: Mapping[str, Any]) -> None:
         """Keep the best mean of each metric; the lines of ``metrics.jsonl`` are its memory."""

@@ -88,7 +88,7 @@ def open_run(
         folders=Folders.of(settings.name, PathSettings.read(file.data.get("path"))),
     )
     _set_backends(settings)
-    seed_everything(seed + runtime.rank)
+    seed_everything(seed)  # networks start equal in every process
     return Run(file, settings, runtime, seed)
 
 

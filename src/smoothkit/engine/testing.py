@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from smoothkit.core import distributed
 from smoothkit.core.errors import OptionError
@@ -62,15 +60,13 @@ def _test(run: Run) -> list[Table]:
     settings = ValSettings.read(run.options.get("val"))
     if not (run.options.get("path") or {}).get("pretrain_network_g"):
         log.warning("path.pretrain_network_g is not given: testing untrained weights.")
-    model = build_model(run.options, replace(run.runtime, is_train=False))
+    model = build_model(run.options, run.runtime)
     suffix = run.settings.name if settings.suffix is None else settings.suffix
     tables: list[Table] = []
     for opened in sets:
         name = str(opened.section["name"])
         place = Place(folders.results / "visualization" / name, suffix)
-        section: dict[str, Any] = {**opened.section, "phase": "test"}
-        loader = replace(opened, section=section).loader(run)
-        outcome = validate(model, loader, section, settings, run.runtime, place)
+        outcome = validate(model, opened.loader(run), opened.section, settings, run.runtime, place)
         tables.append(outcome.table)
         log.info("%s", outcome.table.line())
         if run.runtime.rank == 0 and outcome.rows:

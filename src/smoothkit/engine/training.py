@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import platform
-import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from smoothkit.core.files import write_text
 from smoothkit.core.log import setup_logging
 from smoothkit.core.options import thaw
 from smoothkit.core.runtime import Folders
+from smoothkit.core.seeds import seed_everything
 from smoothkit.core.settings import (
     LoaderSettings,
     LoggerSettings,
@@ -116,6 +117,7 @@ def _train(run: Run, *, auto_resume: bool) -> int:
         resume = _find_resume(run, auto_resume=auto_resume)
         _refuse_finished(resume, plan)
         model = build_model(run.options, run.runtime)
+        seed_everything(run.seed + run.runtime.rank)
         progress = restore(run, model, resume) if resume else Progress()
         _open_folders(run, is_resumed=auto_resume or resume is not None)
         _introduce(run, plan, train_set, progress)
@@ -179,6 +181,8 @@ def _validate_all(
     for val_set, loader in loaders:
         name = str(val_set.section["name"])
         place = Place(_folders(run).visualization / name, str(iteration))
+        if hasattr(model, "synchronise"):
+            model.synchronise()
         outcome = validate(model, loader, val_set.section, settings, run.runtime, place)
         if messages is not None:
             messages.validation(iteration, outcome.table, outcome.rows)
@@ -222,22 +226,28 @@ def _claim(run: Run) -> Lock | None:
 
 
 def _open_folders(run: Run, *, is_resumed: bool) -> None:
-    folders = _folders(run)
+    failure = ""
     if run.runtime.rank == 0:
         try:
-            prepare_experiment(folders, is_resumed=is_resumed)
-            shutil.copyfile(run.file.path, folders.experiment / run.file.path.name)
-        except OSError as error:
-            raise DataError(f"{folders.experiment}: cannot be written: {error}") from error
-        text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
-        write_text(folders.experiment / "options.yml", text)
-    distributed.barrier()
+            _write_start(run, is_resumed=is_resumed)
+        except (DataError, OSError) as error:
+            failure = str(error)
+    failure = distributed.from_main(failure)
+    if failure:
+        raise DataError(f"{_folders(run).experiment}: cannot be written: {failure}")
     _log_to_file(run, "train")
 
 
-def _log_to_file(run: Run, what: str) -> None:
-    import time
+def _write_start(run: Run, *, is_resumed: bool) -> None:
+    folders = _folders(run)
+    prepare_experiment(folders, is_resumed=is_resumed)
+    text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
+    write_text(folders.experiment / "options.yml", text)
+    if run.file.path.name != "options.yml":
+        write_text(folders.experiment / run.file.path.name, run.file.text)
 
+
+def _log_to_file(run: Run, what: str) -> None:
     file = (
         _folders(run).experiment
         / f"{what}_{run.settings.name}_{time.strftime('%Y%m%d_%H%M%S')}.log"

@@ -18,6 +18,7 @@ from smoothkit.core import distributed
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
+from smoothkit.data import without_worker_traces
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
 from smoothkit.metrics import calculate_metric, needs_ground_truth
@@ -81,7 +82,10 @@ def validate(
     metrics = settings.metrics or {}
     rows, pictures = [], {}
     with preserved_random_state(runtime.device), torch.no_grad():
-        for index, data in enumerate(_progress(loader, settings, runtime)):
+        for index, data in enumerate(without_worker_traces(_progress(loader, settings, runtime))):
+            if "lq" not in data and "skipped" in data:
+                log.warning("skipped: %s", " ".join(data["skipped"]))
+                continue
             stem = _stem(data, index)
             visuals = _visuals(model, data, section)
             number = index * runtime.world_size + runtime.rank
@@ -98,6 +102,8 @@ def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) ->
     model.feed_data(data)
     model.test()
     visuals = {k: v for k, v in model.get_current_visuals().items() if isinstance(v, Tensor)}
+    if "gt" not in data:  # BasicSR's models keep that of an earlier image
+        visuals.pop("gt", None)
     if section.get("color") == "bgr":
         visuals = {k: v.flip(1) if v.shape[1] == 3 else v for k, v in visuals.items()}
     return visuals

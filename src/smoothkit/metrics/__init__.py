@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from smoothkit.core.signature import parameters
+
+
+def image_parameters(metric: Callable[..., Any]) -> list[str]:
+    """Names of the parameters that take images: two, or one for a metric without a reference."""
+    names = ("img", "img2", "pred", "gt")
+    return [name for name in list(parameters(metric))[:2] if name in names]
 
 
 def calculate_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
@@ -18,7 +26,7 @@ def calculate_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
         OptionError: unknown metric or option.
     """
     from smoothkit.core.registry import METRIC_REGISTRY
-    from smoothkit.metrics.convert import image_parameters, images_for
+    from smoothkit.metrics.convert import images_for
 
     metric = METRIC_REGISTRY.get(opt["type"])
     options = {k: v for k, v in opt.items() if k not in {"type", "better"}}
@@ -29,7 +37,6 @@ def calculate_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
 def needs_ground_truth(opt: Mapping[str, Any]) -> bool:
     """False for a metric that judges an image alone."""
     from smoothkit.core.registry import METRIC_REGISTRY
-    from smoothkit.metrics.convert import image_parameters
 
     return len(image_parameters(METRIC_REGISTRY.get(opt["type"]))) > 1
 

@@ -9,13 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smoothkit.core.signature import parameters
-
-
-def image_parameters(metric: Callable[..., Any]) -> list[str]:
-    """Names of the parameters that take images: two, or one for a metric without a reference."""
-    names = ("img", "img2", "pred", "gt")
-    return [name for name in list(parameters(metric))[:2] if name in names]
+from smoothkit.metrics import image_parameters
 
 
 def wants_arrays(metric: Callable[..., Any]) -> bool:

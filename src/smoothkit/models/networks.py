@@ -95,11 +95,17 @@ def meta_of(opt: Mapping[str, Any]) -> dict[str, Any]:
     module = cls.__module__.split(".")
     train_set = (opt.get("datasets") or {}).get("train") or {}
     return {
-        "network": {"type": cls.__name__, **defaults(cls), **section},
+        "network": {"type": cls.__name__, **_plain(defaults(cls)), **section},
         "color": train_set.get("color", "rgb"),
         "scale": opt.get("scale", 1),
         "system": module[2] if module[:2] == ["smoothkit", "systems"] else None,
     }
+
+
+def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those options that a checkpoint can hold: BasicSR's networks have classes among theirs."""
+    kinds = (bool, int, float, str, list, tuple, dict, type(None))
+    return {key: value for key, value in options.items() if isinstance(value, kinds)}
 
 
 def _can_compile(device: torch.device) -> bool:

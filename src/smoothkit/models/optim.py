@@ -38,7 +38,10 @@ def build_optimizer(
         raise OptionError(faults)
     options = thaw(section)
     cls = getattr(torch.optim, options.pop("type"))
-    return cls(params, **options)  # type: ignore[no-any-return]
+    try:
+        return cls(params, **options)  # type: ignore[no-any-return]
+    except (ValueError, TypeError) as error:
+        raise OptionError([Fault(where, f"{cls.__name__} refuses this: {error}")]) from error
 
 
 def scheduler_faults(section: Any, where: str) -> list[Fault]:
@@ -88,7 +91,11 @@ class Schedule:
             if faults:
                 raise OptionError(faults)
             cls = _schedulers(section)[section["type"]]
-            self._scheduler = cls(optimizer, **thaw(_without(section, "type", "unit")))
+            try:
+                self._scheduler = cls(optimizer, **thaw(_without(section, "type", "unit")))
+            except (ValueError, TypeError) as error:
+                message = f"{cls.__name__} refuses this: {error}"
+                raise OptionError([Fault(where, message)]) from error
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._steps = 0
 

@@ -58,6 +58,7 @@ def quantise(image: Tensor, rounding: Rounding) -> Tensor:
     """``image`` on the 256 levels of an 8-bit file, in [0, 1]; unchanged under ``none``."""
     if rounding == "none":
         return image
-    # In float64: float32 may put a whole level just below itself, which truncation would show.
-    levels = image.clamp(0, 1).double() * 255
+    # In float64: float32 may put a whole level just below itself, which truncation would show. On
+    # the CPU, since MPS has no float64; files and measures are made there anyway.
+    levels = image.clamp(0, 1).cpu().double() * 255
     return ((levels.round() if rounding == "round" else levels.floor()) / 255).float()

@@ -138,6 +138,12 @@ class RestorationModel:
             visuals["gt"] = batch["gt"]
         return OrderedDict((name, value.detach().cpu()) for name, value in visuals.items())
 
+    def synchronise(self) -> None:
+        """Give every process the buffers of the first; BatchNorm counts each one's own batches."""
+        for net in (self.net, *([self.ema.net] if self.ema is not None else ())):
+            for buffer in net.buffers():
+                distributed.broadcast(buffer)
+
     def snapshot(self) -> Snapshot:
         """Everything that a checkpoint needs of the model."""
         networks: dict[str, Any] = {"params": cpu_state(self.net)}

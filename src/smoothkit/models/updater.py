@@ -20,7 +20,10 @@ Losses = Mapping[str, Tensor]
 
 
 class NonFiniteError(TrainingError):
-    """A loss is NaN or infinite; ``names`` says which, empty where another process has it."""
+    """A loss or the gradient is NaN or infinite; ``names`` says which.
+
+    Empty where only another process has it.
+    """
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
@@ -91,8 +94,10 @@ class Updater:
             for name, value in losses.items():
                 share = value.detach().float() / len(parts)
                 logs[name] = logs[name] + share if name in logs else share
-        self._refuse_non_finite(logs)
-        self._step()
+        norm = self._gradient_norm()
+        self._refuse_non_finite({**logs, "gradient": norm} if norm is not None else logs)
+        self._scaler.step(self.optimizer)
+        self._scaler.update()
         return logs
 
     def rates(self) -> list[float]:
@@ -115,18 +120,24 @@ class Updater:
 
     def _refuse_non_finite(self, logs: Mapping[str, Tensor]) -> None:
         # After backward, so that the device had work while this waits for it.
-        is_bad = ~torch.isfinite(torch.stack(list(logs.values())))
+        is_bad = ~torch.isfinite(torch.stack([value.float() for value in logs.values()]))
         if world_size() > 1:
             is_any_bad = bool(any_rank(is_bad.any().float()))
         else:
             is_any_bad = bool(is_bad.any())
         if is_any_bad:
             names = [name for name, bad in zip(logs, is_bad.tolist(), strict=True) if bad]
-            raise NonFiniteError([n for n in names if n != "l_total"] or names)
+            raise NonFiniteError([n for n in names if n not in ("l_total", "gradient")] or names)
 
-    def _step(self) -> None:
-        if self._grad_clip is not None:
-            self._scaler.unscale_(self.optimizer)
-            torch.nn.utils.clip_grad_norm_(self._params, self._grad_clip)
-        self._scaler.step(self.optimizer)
-        self._scaler.update()
+    def _gradient_norm(self) -> Tensor | None:
+        """The norm of the gradient, after which it is clipped where asked for.
+
+        None in fp16, where the scaler steps over gradients that are not finite.
+        """
+        is_scaled = self._scaler.is_enabled()
+        if is_scaled and self._grad_clip is None:
+            return None
+        self._scaler.unscale_(self.optimizer)
+        largest = float("inf") if self._grad_clip is None else self._grad_clip
+        norm = torch.nn.utils.clip_grad_norm_(self._params, largest)
+        return None if is_scaled else norm

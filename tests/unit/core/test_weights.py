@@ -104,6 +104,6 @@ def test_safetensors_hold_channels_last_and_shared_weights(tmp_path):
     shared = nn.Conv2d(3, 3, 3)
     net = nn.Sequential(shared, shared).to(memory_format=torch.channels_last)
     save_safetensors(tmp_path / "a.safetensors", net.state_dict(), {"meta": "{}"})
-    found = load_file(tmp_path / "a.safetensors")
+    found = load_file(tmp_path / "a.safetensors")["params"]
     assert torch.equal(found["1.weight"], net[0].weight)
     assert cpu_state(net)["0.weight"].is_contiguous()
