@@ -7,7 +7,10 @@ set -eu
 }
 module=$1 count=$2 file=$3
 shift 3
-PYTHON=${PYTHON:-python3}
+if [ -z "${PYTHON:-}" ]; then
+    PYTHON=python3
+    [ ! -x .venv/bin/python ] || PYTHON=.venv/bin/python
+fi
 if [ "${NODES:-1}" -gt 1 ]; then
     place="--nnodes=$NODES --node_rank=$NODE_RANK --master_addr=$MASTER_ADDR"
     place="$place --master_port=${MASTER_PORT:-29500}"

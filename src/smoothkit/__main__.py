@@ -20,7 +20,7 @@ def commands() -> list[str]:
     """Names of the commands: the modules of ``smoothkit.cli``."""
     folder = importlib.import_module(_FOLDER).__path__
     names = (info.name for info in pkgutil.iter_modules(folder))
-    return sorted(name.removesuffix("_") for name in names if name not in _PARTS)
+    return sorted(name for name in names if name not in _PARTS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = argv[:1] if argv[:1] and argv[0] in commands() else commands()
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in wanted:  # the others stay unread
-        module = importlib.import_module(f"{_FOLDER}.{name}{'_' if name == 'list' else ''}")
+        module = importlib.import_module(f"{_FOLDER}.{name}")
         summary = (module.__doc__ or "").partition("\n")[0]
         sub = subparsers.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(sub)

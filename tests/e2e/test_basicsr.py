@@ -187,3 +187,34 @@ def test_our_network_in_a_basicsr_model(sr):
 
     assert train(sr(change=ours), "--force_yml", "train:total_iter=2", "scale=1") == 0
     assert "descriptor.conv_in.weight" in weights(2, "sr")
+
+
+def test_a_network_with_classes_among_its_options_resumes(sr):
+    """SwinIR's signature holds nn.LayerNorm, which no checkpoint may hold."""
+
+    def swin(options):
+        options["model_type"] = "RestorationModel"
+        options["scale"] = 1
+        small = {"embed_dim": 4, "depths": [1], "num_heads": [1], "mlp_ratio": 1}
+        options["network_g"] = {"type": "SwinIR", "upscale": 1, "img_size": 16, "window_size": 8}
+        options["network_g"] |= small
+        options["datasets"]["train"]["dataroot_lq"] = "hq"
+        del options["datasets"]["val"]
+
+    file = sr(change=swin)
+    assert train(file, "--force_yml", "train:total_iter=4") == 0
+    assert train(file, "--auto_resume") == 0
+    assert len(weights(8, "sr")) > 10
+
+
+def test_metrics_without_a_reference_are_accepted_and_may_fail(sr, capfd):
+    def judged(options):
+        options["val"]["metrics"] = {"niqe": {"type": "calculate_niqe", "crop_border": 0}}
+
+    assert train(sr(change=judged), "--force_yml", "train:total_iter=4") == 0
+    assert "recorded as nan" in capfd.readouterr().err
+
+
+def test_what_a_basicsr_model_needs_is_said_in_one_line(sr, capfd):
+    assert train(sr(change=lambda o: o["train"].pop("optim_g"))) == 2
+    assert "SRModel needs 'optim_g', which is missing" in capfd.readouterr().err

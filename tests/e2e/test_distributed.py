@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
+from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.runs import assert_same, losses, told, weights
 
@@ -76,3 +80,21 @@ def test_accumulation_equals_the_large_batch(tiny):
 def test_slurm_without_its_variables_is_an_error(tiny, capfd):
     assert train_main(["-opt", str(tiny()), "--launcher", "slurm"]) == 2
     assert "Start with srun" in capfd.readouterr().err
+
+
+def test_averaged_networks_are_the_same_in_every_process(tiny, run_python):
+    changes = {"train": {"find_unused_parameters": True, "ema_decay": 0.9},
+               "network_g": {"use_norm": True}}  # fmt: skip
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(tiny(**changes)))
+    assert done.returncode == 0, done.stderr
+    # Images are shared out: the second one was measured by the second process's average.
+    shared = next(line["val"] for line in told() if "val" in line)
+    path = tiny(
+        "test.yml",
+        train=None,
+        datasets={"train": None},
+        path={"pretrain_network_g": "experiments/tiny/models/net_g_8.pth"},
+    )
+    assert evaluate(["-opt", str(path)]) == 0
+    alone = json.loads(Path("results/tiny/metrics.json").read_text())["held_out"]["psnr"]["mean"]
+    assert shared["psnr"] == pytest.approx(alone, rel=1e-6)

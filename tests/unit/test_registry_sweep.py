@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from smoothkit.archs import build_network
-from smoothkit.cli.list_ import KINDS, listing, registry_of
+from smoothkit.cli.list import KINDS, listing, registry_of
 from smoothkit.core.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
 from smoothkit.losses import build_loss
 from smoothkit.metrics import calculate_metric

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """0 where everything is right; else the faults are raised as one error."""
-    from smoothkit.engine.checking import check_file
+    from smoothkit.engine.dry_run import check_file
 
     for line in check_file(args.opt, overrides=args.force_yml, with_data=not args.no_data):
         print(line)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from smoothkit.cli.list_ import KINDS, registry_of, summary
+from smoothkit.cli.list import KINDS, registry_of, summary
 
 _HEAD = """# Options reference
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,9 @@ def save_state(folders: Folders, iteration: int, state: dict[str, Any]) -> None:
 
 def prune(folders: Folders, keep: int | None) -> None:
     """Remove all but the ``keep`` newest checkpoints; None keeps all."""
-    for path in list(_newest_first(folders))[keep:] if keep else []:
+    # By time, not by number: a run that went back to an earlier state keeps its own checkpoints.
+    states = sorted(_states(folders), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in states[keep:] if keep else []:
         path.unlink(missing_ok=True)
         for network in folders.models.glob(f"*_{path.stem}.*"):
             network.unlink(missing_ok=True)
@@ -81,7 +82,7 @@ class Resume:
 
 def newest(folders: Folders) -> Resume | None:
     """The newest checkpoint of which every file is whole; broken ones are passed over aloud."""
-    for path in _newest_first(folders):
+    for path in sorted(_states(folders), key=lambda path: int(path.stem), reverse=True):
         try:
             return read(path, folders.models)
         except DataError as error:
@@ -112,6 +113,5 @@ def read(path: str | Path, models: Path | None = None) -> Resume:
     return Resume(path, state, networks)
 
 
-def _newest_first(folders: Folders) -> Iterator[Path]:
-    states = [path for path in folders.states.glob("*.state") if path.stem.isdigit()]
-    return iter(sorted(states, key=lambda path: int(path.stem), reverse=True))
+def _states(folders: Folders) -> list[Path]:
+    return [path for path in folders.states.glob("*.state") if path.stem.isdigit()]

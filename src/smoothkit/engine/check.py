@@ -224,6 +224,10 @@ def _too_small(section: Mapping[str, Any], where: str) -> list[Fault]:
 
 def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> None:
     """Options of our step that a model of BasicSR's, with a step of its own, would not obey."""
+    scheduler = train.get("scheduler")
+    if isinstance(scheduler, Mapping) and "unit" in scheduler:
+        message = f"{foreign.__name__} of BasicSR counts iterations only. Remove it."
+        report.faults.append(Fault("train.scheduler.unit", message))
     defaults = TrainSettings()
     for key in (
         "amp",

@@ -237,7 +237,13 @@ def restore(run: Run, model: Any, resume: Resume) -> Progress:
     Raises:
         DataError: the checkpoint's networks are not this model's.
     """
-    model.restore(resume.networks, resume.state)
+    try:
+        model.restore(resume.networks, resume.state)
+    except (KeyError, ValueError, IndexError, AssertionError) as error:
+        raise DataError(
+            f"{resume.path}: not a state of this model ({type(error).__name__}: {error}). Give its "
+            "weights as path.pretrain_network_g to start from them."
+        ) from error
     states = resume.state.get("random_states") or []
     if run.runtime.rank < len(states):
         set_random_state(states[run.runtime.rank], run.runtime.device)

@@ -65,8 +65,9 @@ def open_run(
     file = read_options(path, overrides)
     if is_debug:
         file = file.with_data(_debugging(thaw(file.data)))
-    file = complete_networks(file)
+    file, faults = complete_networks(file)
     report = check(file, is_train=is_train)
+    report.faults += faults
     if report.faults:
         raise file.error(report.faults)
     settings = RunSettings.read(file.data)
@@ -92,33 +93,34 @@ def open_run(
     return Run(file, settings, runtime, seed)
 
 
-def complete_networks(file: OptionFile) -> OptionFile:
+def complete_networks(file: OptionFile) -> tuple[OptionFile, list[Fault]]:
     """Fill in what a ``network_<x>`` section leaves out from the checkpoint that it starts from.
 
     Kind and size come from what smoothkit wrote beside the weights, else from the parameter names.
     What the section gives stands, also where it does not fit the file.
 
-    Raises:
-        OptionError: the checkpoint is not there.
-        DataError: it cannot be used.
+    Returns:
+        The completed file, and a fault for each checkpoint that is not there or cannot be used.
     """
+    faults: list[Fault] = []
     data: dict[str, Any] = thaw(file.data)
     paths = data.get("path")
     if not isinstance(paths, dict):
-        return file
+        return file, faults
     for key, path in paths.items():
         letter = str(key).removeprefix("pretrain_network_")
         if letter == key or not path:
             continue
         try:
             path = paths[key] = str(find_checkpoint(str(path)))
+            held = _held_network(path, paths.get(f"param_key_{letter}"))
         except DataError as error:
-            raise file.error([Fault(f"path.{key}", str(error))]) from error
+            faults.append(Fault(f"path.{key}", str(error)))
+            continue
         section = data.get(f"network_{letter}") or {}
-        held = _held_network(path, paths.get(f"param_key_{letter}"))
         if held and isinstance(section, dict) and _is_same_kind(section, held):
             data[f"network_{letter}"] = {**held, **section}
-    return file.with_data(data)
+    return file.with_data(data), faults
 
 
 def _held_network(path: str, key: str | None) -> dict[str, Any] | None:

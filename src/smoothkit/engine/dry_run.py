@@ -32,8 +32,9 @@ def check_file(
     Raises:
         OptionError: all faults of the file, its networks and its data sets at once.
     """
-    file = complete_networks(read_options(path, overrides))
+    file, network_faults = complete_networks(read_options(path, overrides))
     report = check(file)
+    report.faults += network_faults
     if report.faults:
         raise file.error(report.faults)
     if report.unread:
