@@ -20,16 +20,10 @@ _exec = builtins.exec
 
 
 def exec_in_caller(code, globals=None, locals=None, /, **options):
-    frame = sys._getframe(1)
     if globals is None:
-        globals = frame.f_globals
-        locals = frame.f_locals if locals is None else locals
-        # From 3.13 on f_locals of a function is a fresh view; its names must outlive this call.
-        scope = dict(locals)
-        _exec(code, globals, scope, **options)
-        globals.update(scope)
-        return
-    _exec(code, globals, locals if locals is not None else globals, **options)
+        frame = sys._getframe(1)
+        globals, locals = frame.f_globals, frame.f_locals
+    _exec(code, globals, globals if locals is None else locals, **options)
 
 
 builtins.exec = exec_in_caller
