@@ -45,8 +45,10 @@ def unread_keys(cls: type, keys: Iterable[str]) -> list[str]:
 
     Empty where the source is not to be had.
     """
+    # Python's own bases have no source to look at, and read no options.
+    bases = [base for base in cls.__mro__ if base.__module__ not in ("builtins", "typing")]
     try:
-        source = "".join(inspect.getsource(base) for base in cls.__mro__[:-1])
+        source = "".join(inspect.getsource(base) for base in bases)
     except (OSError, TypeError):
         return []
     named = set(re.findall(r"""['"](\w+)['"]""", source))
