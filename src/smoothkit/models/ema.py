@@ -11,9 +11,8 @@ from torch import nn
 class Ema:
     """``average = decay * average + (1 - decay) * net`` after every step.
 
-    The running statistics of BatchNorm are averaged like the weights: those of small batches are so
-    noisy that averaged weights beside the newest statistics would be a worse network. BasicSR's
-    averaged network keeps the statistics that it started with.
+    The running statistics of BatchNorm are averaged like the weights, since those of small batches
+    are noisy. BasicSR's averaged network keeps the statistics that it started with.
 
     Args:
         net: the network whose weights are averaged; the average starts as a copy of them.
