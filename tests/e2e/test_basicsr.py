@@ -7,11 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
+import torchvision
 import yaml
 
 from smoothkit.core.basicsr_compat import import_basicsr, is_installed
+from smoothkit.losses import build_loss
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
+from support.fill import fill
 from support.runs import assert_same, told, weights
 
 pytestmark = pytest.mark.skipif(not is_installed(), reason="BasicSR is not installed here")
@@ -218,3 +222,44 @@ def test_metrics_without_a_reference_are_accepted_and_may_fail(sr, capfd):
 def test_what_a_basicsr_model_needs_is_said_in_one_line(sr, capfd):
     assert train(sr(change=lambda o: o["train"].pop("optim_g"))) == 2
     assert "SRModel needs 'optim_g', which is missing" in capfd.readouterr().err
+
+
+def test_a_perceptual_loss_without_weights_says_where_to_put_them(sr, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+
+    def perceptual(options):
+        section = {"type": "PerceptualLoss", "layer_weights": {"conv1_2": 1}}
+        options["train"]["perceptual_opt"] = section
+
+    assert train(sr(change=perceptual)) == 2
+    message = capfd.readouterr().err
+    assert "vgg19-dcbb9e9d.pth: no such weights here, and nothing is downloaded" in message
+    assert "experiments/pretrained_models" in message
+    assert str(tmp_path / "cache/hub/checkpoints") in message
+
+
+@pytest.mark.parametrize("folder", ["experiments/pretrained_models", "cache/hub/checkpoints"])
+def test_a_perceptual_loss_reads_its_weights_from_a_file(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    published = fill(torchvision.models.vgg11().features.state_dict())
+    (tmp_path / folder).mkdir(parents=True)
+    torch.save(
+        {f"features.{name}": value for name, value in published.items()},
+        tmp_path / folder / "vgg11-8a719046.pth",
+    )
+    section = {"type": "PerceptualLoss", "layer_weights": {"conv1_1": 1}, "vgg_type": "vgg11"}
+    loss = build_loss(section)
+    first = loss.vgg.vgg_net.conv1_1.weight
+    torch.testing.assert_close(first, published["0.weight"])
+    image = torch.rand(1, 3, 8, 8)
+    assert loss(image, image)[0] == 0 < loss(image, 1 - image)[0]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this model runs where CUDA is")
+def test_a_model_that_needs_cuda_is_refused_in_one_line(sr, capfd):
+    def real(options):
+        options["model_type"] = "RealESRNetModel"
+
+    assert train(sr(change=real)) == 2
+    assert "RealESRNetModel cannot run on cpu" in capfd.readouterr().err

@@ -14,12 +14,14 @@ import types
 import warnings
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from smoothkit.core.checkpoints import Snapshot
 from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.weights import cpu_state, load_file, load_into, network_state
 
@@ -57,6 +59,7 @@ def import_basicsr() -> Any:
     _share_registries()
     _share_lmdb()
     _sort_listings(basicsr)
+    _keep_vgg_offline()
     # Ours are the handlers of its logger; it would add a second one to the console.
     importlib.import_module("basicsr.utils.logger").initialized_logger["basicsr"] = True
     return basicsr
@@ -140,6 +143,12 @@ def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any
         raise OptionError([Fault("", message)]) from error
     except (ValueError, TypeError) as error:
         raise OptionError([Fault("", f"{cls.__name__} refuses this: {error}")]) from error
+    except (AssertionError, RuntimeError) as error:
+        # Some of BasicSR's models put parts on CUDA whatever the device is.
+        if runtime.device.type == "cuda":
+            raise
+        message = f"{cls.__name__} cannot run on {runtime.device.type}: {error}"
+        raise OptionError([Fault("model_type", " ".join(message.split()))]) from error
 
 
 class _Repaired:
@@ -254,6 +263,38 @@ def _sort_listings(basicsr: Any) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("basicsr.") and getattr(module, "scandir", None) is unsorted:
             module.scandir = scandir  # type: ignore[attr-defined]
+
+
+def _keep_vgg_offline() -> None:
+    """VGG weights of BasicSR's perceptual loss come from a file; it would download them."""
+    arch = importlib.import_module("basicsr.archs.vgg_arch")
+    theirs = arch.vgg
+
+    class OfflineVgg:
+        """torchvision's VGG networks by name, their features filled from a file."""
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda pretrained: _vgg_features(theirs, name)
+
+    arch.vgg = OfflineVgg()
+    # Its own look-up takes this one file for every kind of VGG; ours asks for the right one there.
+    arch.VGG_PRETRAIN_PATH = ""
+
+
+def _vgg_features(torchvision_vgg: Any, name: str) -> torch.nn.Module:
+    """Only ``features`` are read; the classifier left aside is six times as large."""
+    published = getattr(torchvision_vgg, f"{name.upper()}_Weights").DEFAULT.url
+    path = find_pretrained(Path(published).name)
+    with torch.device("meta"):
+        net: torch.nn.Module = getattr(torchvision_vgg, name)()
+    del net.classifier
+    state = network_state(load_file(path), path)
+    load_into(
+        net.to_empty(device="cpu"),
+        {k: v for k, v in state.items() if k.startswith("features.")},
+        path,
+    )
+    return net
 
 
 def _share_lmdb() -> None:

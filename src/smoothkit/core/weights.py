@@ -51,8 +51,8 @@ def load_file(path: str | Path) -> Any:
 def find_checkpoint(path: str | Path) -> Path:
     """``path``, or where there is no such file, the same name with or without a trailing blank.
 
-    Easy2Hard's program writes names like ``"epoch 224_ssim 0.922825_psnr 31.733277 "``, whose
-    blank tends to get lost.
+    A published program writes names like ``"epoch 224_ssim 0.922825_psnr 31.733277 "``, whose blank
+    tends to get lost.
 
     Raises:
         DataError: there is none of these files.
