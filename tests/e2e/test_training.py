@@ -170,6 +170,18 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tiny, monke
     assert train(path, "--auto_resume") == 0
 
 
+def test_a_validation_that_a_kill_left_out_is_made_up_for_once(tiny):
+    path = tiny()
+    assert train(path) == 0
+    file = Path("experiments/tiny/metrics.jsonl")
+    lines = file.read_text().splitlines()
+    assert '"val"' in lines[-1]
+    file.write_text("\n".join(lines[:-1]) + "\n")
+    for _ in range(2):
+        assert train(path, "--auto_resume") == 0
+        assert file.read_text().splitlines() == lines
+
+
 def test_a_loss_that_is_not_finite_stops_and_saves_the_step(tiny, capfd):
     assert train(tiny(datasets={"train": {"nan_at": 3}})) == 2
     message = capfd.readouterr().err.splitlines()[-1]

@@ -141,6 +141,13 @@ class _Loader(yaml.SafeLoader):
         self.faults.append(Fault("", f"{where}: {message}"))
 
 
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    """Text; ``~/`` in front is the user's home, as in a shell."""
+    text = str(loader.construct_scalar(node))
+    return str(Path(text).expanduser()) if text.startswith("~/") else text
+
+
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_constructor(None, _Loader.refuse_tag)
 

@@ -9,7 +9,6 @@ sample number, with any number of workers.
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from collections.abc import Iterator, Mapping, Sequence
@@ -186,11 +185,10 @@ def _loader(
 def _start_worker(_: int) -> None:
     import cv2
 
-    # Ctrl-C, and a SIGTERM sent to the group, must not take the workers: the loop finishes its
-    # iteration first. They end with the process that started them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)
+    # Ctrl-C, and a SIGTERM that a terminal or Slurm sends to every process, must not take the
+    # workers: the loop finishes its iteration first. They end when it tells them to, or is gone.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)  # the workers are the parallelism
 
 

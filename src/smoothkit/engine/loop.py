@@ -64,7 +64,7 @@ class Loop:
         total_iter: where to stop.
         progress: where to begin.
         messages: of the first process; None in the others.
-        validate: measures the model at an iteration.
+        validate: measures the model at an iteration, on the data sets not measured there yet.
     """
 
     def __init__(
@@ -109,19 +109,19 @@ class Loop:
         """
         # Closing the batches ends the data workers now, not at some later collection of garbage.
         with closing(self._batches), StopSignals() as signals, self._bar() as bar:
+            if self.progress.iteration:  # killed between saving and validating
+                self._validate_if_due()
             while self.progress.iteration < self._total_iter:
                 self._iterate()
                 bar.update()
                 iteration = self.progress.iteration
                 received = self._received(signals)
-                is_last = iteration == self._total_iter
-                if received or is_last or self._is_due(self._logger.save_checkpoint_freq):
+                if received or self._is_last or self._is_due(self._logger.save_checkpoint_freq):
                     self.save()
                 if received:
                     log.warning("signal %d: saved at iteration %d.", received, iteration)
                     return received
-                if self._val.val_freq and (is_last or self._is_due(self._val.val_freq)):
-                    self._validate(iteration)
+                self._validate_if_due()
         return 0
 
     def save(self) -> None:
@@ -201,6 +201,14 @@ class Loop:
             self._model, self._last, names, iteration, self._folders, self._run.runtime.rank
         )
         raise TrainingError(message)
+
+    def _validate_if_due(self) -> None:
+        if self._val.val_freq and (self._is_last or self._is_due(self._val.val_freq)):
+            self._validate(self.progress.iteration)
+
+    @property
+    def _is_last(self) -> bool:
+        return self.progress.iteration == self._total_iter
 
     def _is_due(self, every: int | None) -> bool:
         return bool(every) and self.progress.iteration % int(every or 1) == 0

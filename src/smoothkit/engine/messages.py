@@ -52,8 +52,9 @@ class Messages:
         self._lines = folders.experiment / "metrics.jsonl"
         self._is_higher_better = dict(is_higher_better or {})
         self._best: dict[tuple[str, str], tuple[float, int]] = {}
+        self._measured: dict[int, set[str]] = {}
         for told in _kept_until(self._lines, start_iter):
-            self._note_best(told)
+            self._note_measured(told)
         self._board = _tensorboard(folders, settings, name, start_iter)
 
     def training(
@@ -89,7 +90,7 @@ class Messages:
         """One data set measured: a line, the numbers and the pictures."""
         means = {name: values["mean"] for name, values in table.summary().items()}
         told = {"iter": iteration, "dataset": table.dataset, "val": means}
-        self._note_best(told)
+        self._note_measured(told)
         marks = [
             f"best {name} {value:.4f} at {at:,}"
             for (dataset, name), (value, at) in self._best.items()
@@ -105,6 +106,10 @@ class Messages:
         for stem, row in rows.items():
             self._board.add_image(f"{table.dataset}/{stem}", row, iteration)
 
+    def measured_at(self, iteration: int) -> set[str]:
+        """Names of the data sets measured there, by this process or one that was killed."""
+        return self._measured.get(iteration, set())
+
     def close(self) -> None:
         """Flush and close what is open."""
         if self._board is not None:
@@ -117,8 +122,10 @@ class Messages:
         except OSError as error:
             raise DataError(f"{self._lines}: cannot be written: {error.strerror}") from error
 
-    def _note_best(self, told: Mapping[str, Any]) -> None:
-        """Keep the best mean of each metric; the lines of ``metrics.jsonl`` are its memory."""
+    def _note_measured(self, told: Mapping[str, Any]) -> None:
+        """Keep what was measured when, and each metric's best; ``metrics.jsonl`` is the memory."""
+        if "val" in told:
+            self._measured.setdefault(told["iter"], set()).add(told["dataset"])
         for name, value in told.get("val", {}).items():
             is_higher = self._is_higher_better.get(name, True)
             held = self._best.get((told["dataset"], name))

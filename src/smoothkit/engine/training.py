@@ -178,8 +178,11 @@ def _validate_all(
     iteration: int,
 ) -> None:
     settings = ValSettings.read(run.options.get("val"))
+    measured = distributed.from_main(messages.measured_at(iteration) if messages else set())
     for val_set, loader in loaders:
         name = str(val_set.section["name"])
+        if name in measured:
+            continue
         place = Place(_folders(run).visualization / name, str(iteration))
         if hasattr(model, "synchronise"):
             model.synchronise()

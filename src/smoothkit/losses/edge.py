@@ -36,8 +36,8 @@ class BalancedEdgeLoss(Loss):
         self.normalize = normalize
         self.additive = not normalize
 
-    def counts(self, edge_logits: Tensor, edge: Tensor) -> Tensor:
-        """(n1, n) as int64; the logits are not looked at."""
+    def counts(self, edge: Tensor) -> Tensor:
+        """(n1, n) as int64."""
         positives = (edge > 0.5).sum()
         return torch.stack([positives, torch.full_like(positives, edge.numel())])
 
@@ -51,7 +51,7 @@ class BalancedEdgeLoss(Loss):
         """
         logits = at_least_float32(edge_logits)
         label = edge.to(logits.dtype)
-        positives, total = (self.counts(edge_logits, edge) if counts is None else counts).unbind()
+        positives, total = (self.counts(edge) if counts is None else counts).unbind()
         share = (positives / total).to(logits.dtype)
         on_edges = torch.where(positives == total, 1, 1 - share)
         loss = F.binary_cross_entropy_with_logits(

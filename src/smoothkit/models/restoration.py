@@ -167,9 +167,13 @@ class RestorationModel:
         self._load(self.net, content, "params")
         if self.ema is not None:
             self._load(self.ema.net, content, "params_ema")
-        self.updater.optimizer.load_state_dict(training["optimizers"][0])
-        self.updater.schedule.load_state_dict(training["schedulers"][0])
-        for state in training.get("updaters", ()):
+        self.resume_training(training)
+
+    def resume_training(self, resume_state: Mapping[str, Any]) -> None:
+        """Go on from the optimisers and schedules of a state, as the protocol has it."""
+        self.updater.optimizer.load_state_dict(resume_state["optimizers"][0])
+        self.updater.schedule.load_state_dict(resume_state["schedulers"][0])
+        for state in resume_state.get("updaters", ()):
             self.updater.load_extra_state(state)
 
     def save(self, epoch: int, current_iter: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 from torch import Tensor
@@ -57,7 +58,7 @@ class Term:
         where: its section, for messages.
     """
 
-    loss: Callable[..., Any]
+    loss: Any
     inputs: Sequence[str]
     where: str
 
@@ -69,23 +70,32 @@ class Term:
     def counts(self, step: Step) -> Tensor | None:
         """The counts over this batch that weigh the loss, where it has such.
 
-        They come from data alone, so the step needs no outputs yet: those are passed as None.
+        They come from data alone, since the step has no outputs yet: ``counts`` of a loss takes
+        those arguments of ``forward`` that it reads, by the same names.
+
+        Raises:
+            OptionError: the batch does not have them.
         """
         count = getattr(self.loss, "counts", None)
-        return None if count is None else count(*(step.get(name) for name in self.inputs))
+        if count is None:
+            return None
+        arguments = list(signature(self.loss.forward).parameters)
+        read = [self.inputs[arguments.index(name)] for name in signature(count).parameters]
+        counted: Tensor = count(*self._values(step, read))
+        return counted
 
     def __call__(self, step: Step, counts: Tensor | None = None) -> Tensor:
         """The weighted loss; ``counts`` are those of the whole batch, over ranks and parts."""
         extra = {} if counts is None else {"counts": counts}
-        value = self.loss(*self._values(step), **extra)
+        value = self.loss(*self._values(step, self.inputs), **extra)
         if isinstance(value, tuple):  # BasicSR: (perceptual, style), either may be None
             parts = [part for part in value if part is not None]
             value = sum(parts[1:], parts[0])
         return value  # type: ignore[no-any-return]
 
-    def _values(self, step: Step) -> list[Any]:
+    def _values(self, step: Step, names: Sequence[str]) -> list[Any]:
         try:
-            return [step[name] for name in self.inputs]
+            return [step[name] for name in names]
         except KeyError as error:
             message = f"{error.args[0]}. Name another with 'inputs', 'pred' or 'target'."
             raise OptionError([Fault(self.where, message)]) from error

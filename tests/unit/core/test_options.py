@@ -83,3 +83,9 @@ def test_a_file_without_keys_is_refused(tmp_path, text):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(OptionError, match=r"no\.yml: cannot be read"):
         read_options(tmp_path / "no.yml")
+
+
+def test_a_path_may_begin_at_the_users_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    options = read(tmp_path, "a: ~/x/y\nb: ~\nc: a~/b", ["d=~/z"]).data
+    assert options == {"a": f"{tmp_path}/x/y", "b": None, "c": "a~/b", "d": f"{tmp_path}/z"}

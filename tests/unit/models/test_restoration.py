@@ -70,6 +70,15 @@ def test_only_global_reduction_makes_parts_of_a_batch_add_up(reduction):
     assert same == (reduction == "global")
 
 
+def test_a_count_over_data_that_a_batch_lacks_names_its_section():
+    model = build_model({**OPTIONS, "train": {**OPTIONS["train"], "loss_reduction": "global"}})
+    model.feed_data({name: value for name, value in batch().items() if name != "edge"})
+    with pytest.raises(
+        OptionError, match=r"train.edge_opt: this step has no 'edge'; it has gt, lq"
+    ):
+        model.optimize_parameters(1)
+
+
 def test_a_bad_loss_changes_no_weight():
     model = build_model(OPTIONS)
     before = {k: v.clone() for k, v in model.net.state_dict().items()}
