@@ -129,6 +129,8 @@ class Registry:
         del options["type"]
         try:
             return cls(**with_whole_numbers(cls, options), **given)
+        except OptionError as error:  # a constructor knows its keys, not where its section stands
+            raise OptionError([_below(where, fault) for fault in error.faults]) from error
         except (ValueError, TypeError) as error:
             raise OptionError([Fault(where, f"{cls.__name__} refuses this: {error}")]) from error
 
@@ -170,6 +172,12 @@ class Registry:
             f" {module} failed to import: {error!r}." for module, error in self._broken.items()
         ]
         return "".join(parts) + basicsr_missing_hint()
+
+
+def _below(where: str, fault: Fault) -> Fault:
+    is_whole = f"{fault.where}.".startswith(f"{where}.")
+    path = fault.where if is_whole else ".".join(filter(None, (where, fault.where)))
+    return Fault(path, fault.message)
 
 
 def _modules_of(package: str) -> list[str]:

@@ -19,11 +19,41 @@ from smoothkit.ops.jitter import Order, Step, jitter
 
 Border = Literal["zero", "reflect"]
 
-MAX_ANGLE = 45
-MAX_HUE = 0.3
-FACTOR_RANGE = (0.3, 1.7)
-
 _BORDERS = {"zero": cv2.BORDER_CONSTANT, "reflect": cv2.BORDER_REFLECT_101}
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far a draw may go; the defaults are the reference's.
+
+    Args:
+        size: the sides of a crop, as a part of the patch added or taken away.
+        angle: of the rotation, in degrees, below 180.
+        hue: shift in turns, at most 0.5.
+        contrast, brightness: the factors differ from 1 by at most this, below 1.
+        quarters: also turn by a random number of right angles, which resamples nothing.
+
+    Raises:
+        ValueError: out of range.
+    """
+
+    size: float = 0.25
+    angle: int = 45
+    hue: float = 0.3
+    contrast: float = 0.7
+    brightness: float = 0.7
+    quarters: bool = False
+
+    def __post_init__(self) -> None:
+        below = {"size": 1, "angle": 180, "contrast": 1, "brightness": 1}
+        for name, limit in below.items():
+            if not 0 <= (value := getattr(self, name)) < limit:
+                raise ValueError(f"{name}: must be at least 0 and below {limit}, got {value}.")
+        if not 0 <= self.hue <= 0.5:
+            raise ValueError(f"hue: must be between 0 and 0.5, got {self.hue}.")
+
+
+REFERENCE = Ranges()
 
 
 @dataclass(frozen=True)
@@ -37,6 +67,7 @@ class Params:
         angle: in degrees, counter-clockwise.
         hue: shift in turns, -0.5 to 0.5.
         contrast, brightness: factors; 1 changes nothing.
+        quarters: right angles, counter-clockwise, after everything else.
     """
 
     height: int
@@ -48,15 +79,22 @@ class Params:
     hue: float = 0.0
     contrast: float = 1.0
     brightness: float = 1.0
+    quarters: int = 0
 
 
-def sample(rng: np.random.Generator, height: int, width: int, patch_size: int) -> Params:
-    """A draw of everything: crop side within a quarter of the patch, flip, rotation, colour.
+def sample(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    patch_size: int,
+    ranges: Ranges = REFERENCE,
+) -> Params:
+    """A draw of everything: crop, flip, rotation, colour.
 
     Args:
         height, width: of the image; both at least ``patch_size``.
     """
-    margin = patch_size // 4
+    margin = int(patch_size * ranges.size)
     crop_height, crop_width = rng.integers(patch_size - margin, patch_size + margin + 1, 2)
     where = sample_crop(rng, height, width, int(crop_height), int(crop_width))
     return Params(
@@ -65,10 +103,11 @@ def sample(rng: np.random.Generator, height: int, width: int, patch_size: int) -
         where.row,
         where.col,
         is_flipped=bool(rng.random() > 0.5),
-        angle=float(rng.integers(-MAX_ANGLE, MAX_ANGLE)),
-        hue=float(rng.uniform(-MAX_HUE, MAX_HUE)),
-        contrast=float(rng.uniform(*FACTOR_RANGE)),
-        brightness=float(rng.uniform(*FACTOR_RANGE)),
+        angle=float(rng.integers(-ranges.angle, ranges.angle)) if ranges.angle else 0.0,
+        hue=float(rng.uniform(-ranges.hue, ranges.hue)),
+        contrast=float(rng.uniform(1 - ranges.contrast, 1 + ranges.contrast)),
+        brightness=float(rng.uniform(1 - ranges.brightness, 1 + ranges.brightness)),
+        quarters=int(rng.integers(4)) if ranges.quarters else 0,
     )
 
 
@@ -108,6 +147,8 @@ def apply_geometry(
         centre = (patch_size // 2, patch_size // 2)
         matrix = cv2.getRotationMatrix2D(centre, params.angle, 1.0)
         warped = cv2.warpAffine(warped, matrix, size, borderMode=_BORDERS[border])
+    if params.quarters:
+        warped = np.ascontiguousarray(np.rot90(warped, params.quarters))
     return warped.astype(patch.dtype, copy=False)
 
 

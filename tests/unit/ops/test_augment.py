@@ -6,7 +6,15 @@ import cv2
 import numpy as np
 import pytest
 
-from smoothkit.ops.augment import Params, apply_color, apply_geometry, crop, sample, sample_crop
+from smoothkit.ops.augment import (
+    Params,
+    Ranges,
+    apply_color,
+    apply_geometry,
+    crop,
+    sample,
+    sample_crop,
+)
 
 
 def noise(height: int = 40, width: int = 50, dtype: type = np.uint8) -> np.ndarray:
@@ -32,6 +40,29 @@ def test_draws_cover_their_ranges_and_stay_inside_the_image() -> None:
         values = [getattr(d, name) for d in draws]
         assert low <= min(values) < low + 0.01
         assert high - 0.01 < max(values) <= high
+
+
+def test_ranges_of_nothing_leave_a_plain_crop_with_flips_and_right_angles() -> None:
+    still = Ranges(size=0, angle=0, hue=0, contrast=0, brightness=0, quarters=True)
+    rng = np.random.default_rng(0)
+    draws = [sample(rng, 40, 50, 32, still) for _ in range(100)]
+    assert {d.quarters for d in draws} == {0, 1, 2, 3}
+    plain = {(d.height, d.width, d.angle, d.hue, d.contrast, d.brightness) for d in draws}
+    assert plain == {(32, 32, 0.0, 0.0, 1.0, 1.0)}
+
+
+def test_quarters_turn_images_and_labels_alike_without_resampling() -> None:
+    patch = noise(32, 32)
+    turn = Params(32, 32, 0, 0, is_flipped=True, quarters=1)
+    expected = np.rot90(patch[:, ::-1])
+    np.testing.assert_array_equal(apply_geometry(patch, turn, 32), expected)
+    np.testing.assert_array_equal(apply_geometry(patch[..., 0], turn, 32), expected[..., 0])
+
+
+@pytest.mark.parametrize("wrong", [{"hue": 0.6}, {"size": 1}, {"angle": -1}, {"contrast": 1.0}])
+def test_ranges_out_of_range_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))}: must be"):
+        Ranges(**wrong)
 
 
 def test_a_crop_reaches_the_last_position_and_an_image_of_its_size() -> None:

@@ -261,11 +261,23 @@ def test_reference_crops_do_not_need_readable_neighbours(root: Path) -> None:
         ({"patch_size": 0}, "patch_size: must be at least 1"),
         ({"patch_size": None, "augment": True}, "augment: whole images cannot be augmented"),
         ({"crop": "reference_val", "augment": True}, "crop: reference_val takes plain crops"),
+        ({"augment": {"hue": 0.6}}, "augment: hue: must be between 0 and 0.5, got 0.6"),
+        (
+            {"augment": {"hew": 0.1}},
+            "augment.hew: augment takes no such option. Did you mean 'hue'",
+        ),
+        ({"augment": {"angle": "x"}}, "augment.angle: must be a whole number, got 'x'"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(root: Path, options, expected) -> None:
     with pytest.raises(OptionError, match=expected):
         pairs(root, **options)
+
+
+def test_a_fault_that_a_constructor_finds_says_where_its_section_stands(root: Path) -> None:
+    options = {"type": "BlendedPairDataset", "dataroot": f"{root}/train", "augment": {"hew": 0.1}}
+    with pytest.raises(OptionError, match=r"^datasets.train.augment.hew: "):
+        DATASET_REGISTRY.build(options, where="datasets.train")
 
 
 def test_the_published_names_build_the_data_set(root: Path) -> None:

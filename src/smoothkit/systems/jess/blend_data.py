@@ -88,7 +88,9 @@ class OnlineBlendDataset(ImageDataset):
         dataroot_gt: folder or ``.lmdb`` of smooth 8-bit images.
         dataroot_texture: folder or ``.lmdb`` of 8-bit textures, repeated over the ground truth.
         patch_size: side of the patch; ~ takes whole images.
-        augment: jitter size and colours, flip and rotate; else only a crop is taken.
+        augment: jitter size and colours, flip and rotate, as far as the reference does or a section
+            of ``size``, ``angle``, ``hue``, ``contrast``, ``brightness`` and ``quarters`` says
+            (``ops.augment.Ranges``); else only a crop is taken.
         color: channel order of the items.
         edge: give the edges of the ground truth too.
         edge_channel: what they are taken from; see ``ops.blend.edge_map``.
@@ -109,7 +111,7 @@ class OnlineBlendDataset(ImageDataset):
         dataroot_gt: str,
         dataroot_texture: str,
         patch_size: int | None = 128,
-        augment: bool = False,
+        augment: bool | dict[str, Any] = False,
         color: Color = "rgb",
         edge: bool = True,
         edge_channel: EdgeChannel = "blue",

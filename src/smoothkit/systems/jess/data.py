@@ -43,7 +43,9 @@ class BlendedPairDataset(ImageDataset):
         dataroot_edge: folder or ``.lmdb`` of ``<k>.png``, the edges of ground truth k; pair i is of
             ground truth i modulo their count. ~: items without edges.
         patch_size: side of the patch; ~ takes whole images.
-        augment: jitter size and colours, flip and rotate; else only a crop is taken.
+        augment: jitter size and colours, flip and rotate, as far as the reference does or a section
+            of ``size``, ``angle``, ``hue``, ``contrast``, ``brightness`` and ``quarters`` says
+            (``ops.augment.Ranges``); else only a crop is taken.
         color: channel order of the items.
         crop: ``random``, or ``reference_val``: where the reference's validation crops lie when one
             process reads the pairs in order.
@@ -65,7 +67,7 @@ class BlendedPairDataset(ImageDataset):
         dataroot: str,
         dataroot_edge: str | None = None,
         patch_size: int | None = 128,
-        augment: bool = False,
+        augment: bool | dict[str, Any] = False,
         color: Color = "rgb",
         crop: Literal["random", "reference_val"] = "random",
         legacy_color_order: bool = False,
@@ -76,7 +78,7 @@ class BlendedPairDataset(ImageDataset):
         self._patches = Patches(
             patch_size, augment, color, legacy_color_order, rotation_border, pad
         )
-        if crop == "reference_val" and (augment or patch_size is None):
+        if crop == "reference_val" and (self._patches.ranges or patch_size is None):
             fault = "reference_val takes plain crops. Set a patch_size and 'augment: false'."
             raise OptionError([Fault("crop", fault)])
         self._uses_reference_crops = crop == "reference_val"

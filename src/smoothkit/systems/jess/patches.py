@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.signature import signature_faults
 from smoothkit.ops.augment import (
     Border,
     Params,
+    Ranges,
     apply_color,
     apply_geometry,
     sample,
@@ -31,7 +35,8 @@ class Patches:
 
     Args:
         patch_size: side of the patch; None takes whole images.
-        is_augmented: size jitter, flip, rotation and colour jitter; else only a crop.
+        augment: true: size jitter, flip, rotation and colour jitter, as far as the reference goes;
+            a section of ``ops.augment.Ranges``: as far as it says; false: only a crop.
         color: channel order of the tensors.
         is_legacy_color_order: jitter colours as if blue were red, as the reference does.
         rotation_border: what comes in at the corners.
@@ -42,7 +47,7 @@ class Patches:
     """
 
     patch_size: int | None
-    is_augmented: bool
+    augment: bool | Mapping[str, Any]
     color: Color
     is_legacy_color_order: bool = False
     rotation_border: Border = "zero"
@@ -52,9 +57,22 @@ class Patches:
         if self.patch_size is not None and self.patch_size < 1:
             fault = f"must be at least 1, or ~ for whole images, got {self.patch_size}."
             raise OptionError([Fault("patch_size", fault)])
-        if self.patch_size is None and self.is_augmented:
+        if self.ranges is not None and self.patch_size is None:
             fault = "whole images cannot be augmented. Set patch_size, or 'augment: false'."
             raise OptionError([Fault("augment", fault)])
+
+    @cached_property
+    def ranges(self) -> Ranges | None:
+        """How far draws go; None where only crops are drawn."""
+        if isinstance(self.augment, bool):
+            return Ranges() if self.augment else None
+        faults = signature_faults(Ranges, self.augment, "augment", owner="augment")
+        if faults:
+            raise OptionError(faults)
+        try:
+            return Ranges(**self.augment)
+        except ValueError as error:
+            raise OptionError([Fault("augment", str(error))]) from error
 
     def size_fault(self, height: int, width: int) -> str | None:
         """Why an image of this size cannot be used, or None."""
@@ -82,8 +100,8 @@ class Patches:
         """Parameters for a padded image of this size."""
         if self.patch_size is None:
             return Params(height, width, 0, 0)
-        if self.is_augmented:
-            return sample(rng, height, width, self.patch_size)
+        if self.ranges is not None:
+            return sample(rng, height, width, self.patch_size, self.ranges)
         return sample_crop(rng, height, width, self.patch_size, self.patch_size)
 
     def tensors(
