@@ -65,20 +65,22 @@ def build_dataloader(
         dataset_opt: its section, with ``phase`` and the loader's keys.
         num_gpu: more than 0 where batches go to an accelerator.
         dist: this process is one of several; each gets its own share.
-        sampler: batches of ``(index, sample number)`` instead of those of the section.
+        sampler: indices to visit, once, instead of the endless stream.
         seed: of order and augmentation.
         start: number of training samples, of all processes together, to leave out at the start.
         bad: indices known to be unusable, with the reason.
     """
     from smoothkit.core import distributed
-    from smoothkit.data.loader import Sampled, SampleStream, eval_loader, train_loader
+    from smoothkit.data.loader import Sampled, SampleStream, eval_loader, once, train_loader
 
     settings = LoaderSettings.read(dataset_opt)
     rank, world_size = (distributed.rank(), distributed.world_size()) if dist else (0, 1)
     items = Sampled(dataset, seed=seed or 0, bad=bad, on_error=settings.on_error)
     if dataset_opt.get("phase", "train") != "train":
         return eval_loader(items, settings, rank=rank, world_size=world_size, is_cuda=num_gpu > 0)
-    stream = sampler or SampleStream(
+    if sampler is not None:
+        return once(items, sampler, settings, is_cuda=num_gpu > 0)
+    stream = SampleStream(
         len(items),
         settings.batch_size_per_gpu,
         seed=seed or 0,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -156,6 +156,14 @@ def eval_loader(
     """One item at a time, in order, every ``world_size``-th from ``rank`` on."""
     own = range(rank, len(dataset), world_size)
     return _loader(dataset, settings, is_cuda=is_cuda, sampler=own, batch_size=1)
+
+
+def once(
+    dataset: Sampled, indices: Iterable[int], settings: LoaderSettings, *, is_cuda: bool = False
+) -> DataLoader[dict[str, Any]]:
+    """The items that a sampler of torch's kind names, in batches; each draws by its index."""
+    size = settings.batch_size_per_gpu
+    return _loader(dataset, settings, is_cuda=is_cuda, sampler=indices, batch_size=size)
 
 
 def _loader(

@@ -153,12 +153,6 @@ def decode_header(data: bytes, name: str) -> ImageHeader:
     return _header(io.BytesIO(data), name)
 
 
-def image_size(path: str | Path) -> tuple[int, int, int, int]:
-    """(height, width, channels, depth in bits) of an image file, from its header."""
-    header = read_header(path)
-    return header.height, header.width, header.channels, header.depth
-
-
 def kind_fault(
     header: ImageHeader, *, alpha: Alpha = "refuse", cmyk: Cmyk = "refuse"
 ) -> str | None:

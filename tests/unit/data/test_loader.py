@@ -117,6 +117,12 @@ def test_the_public_builder_gives_one_pass_for_validation():
     ]
 
 
+def test_the_public_builder_visits_what_a_sampler_names():
+    section = {"type": "NoiseDataset", "length": 5, "phase": "train", "batch_size_per_gpu": 2}
+    loader = build_dataloader(build_dataset(section), section, num_gpu=0, sampler=[4, 1, 0])
+    assert [batch["lq_path"] for batch in loader] == [["item_4.png", "item_1.png"], ["item_0.png"]]
+
+
 def test_spawned_workers_import_neither_networks_nor_basicsr(run_python):
     code = (
         "import sys\n"
