@@ -19,7 +19,6 @@ from smoothkit.core.checkpoints import Resume, prune, save_networks, save_state
 from smoothkit.core.errors import DataError, TrainingError
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import random_state, seed_everything, set_random_state
-from smoothkit.core.settings import LoggerSettings, TrainSettings, ValSettings
 from smoothkit.data import without_worker_traces
 from smoothkit.engine.diagnostics import describe_and_save
 from smoothkit.engine.messages import Messages
@@ -89,9 +88,6 @@ class Loop:
         self.progress = progress
         self._messages = messages
         self._validate = validate
-        self._train = TrainSettings.read(run.options["train"])
-        self._val = ValSettings.read(run.options.get("val"))
-        self._logger = LoggerSettings.read(run.options.get("logger"))
         self._last: list[dict[str, Any]] = []
         self.skipped: set[str] = set()
 
@@ -116,7 +112,7 @@ class Loop:
                 bar.update()
                 iteration = self.progress.iteration
                 received = self._received(signals)
-                if received or self._is_last or self._is_due(self._logger.save_checkpoint_freq):
+                if received or self._is_last or self._is_due(self._run.logger.save_checkpoint_freq):
                     self.save()
                 if received:
                     log.warning("signal %d: saved at iteration %d.", received, iteration)
@@ -141,7 +137,9 @@ class Loop:
     def _write(self, random_states: list[dict[str, Any]]) -> None:
         snapshot = self._model.snapshot()
         iteration = self.progress.iteration
-        save_networks(self._folders, snapshot, iteration, safetensors=self._logger.save_safetensors)
+        save_networks(
+            self._folders, snapshot, iteration, safetensors=self._run.logger.save_safetensors
+        )
         if iteration == self._total_iter:
             save_networks(self._folders, snapshot, "latest")
         state = {
@@ -154,7 +152,7 @@ class Loop:
             **snapshot.training,
         }
         save_state(self._folders, iteration, state)
-        prune(self._folders, self._logger.keep_checkpoints)
+        prune(self._folders, self._run.logger.keep_checkpoints)
 
     @property
     def _folders(self) -> Folders:
@@ -165,8 +163,8 @@ class Loop:
     def _iterate(self) -> None:
         started = time.monotonic()
         iteration = self.progress.iteration + 1
-        self._model.update_learning_rate(iteration, warmup_iter=self._train.warmup_iter)
-        self._last = [next(self._batches) for _ in range(self._train.accumulate)]
+        self._model.update_learning_rate(iteration, warmup_iter=self._run.train.warmup_iter)
+        self._last = [next(self._batches) for _ in range(self._run.train.accumulate)]
         data_seconds = time.monotonic() - started
         for batch in self._last:
             self._model.feed_data(batch)
@@ -189,7 +187,7 @@ class Loop:
             self._fail(iteration, bad)
 
     def _tell(self, iteration: int, seconds: tuple[float, float]) -> None:
-        if not self._is_due(self._logger.print_freq):
+        if not self._is_due(self._run.logger.print_freq):
             return
         losses = self._model.get_current_log()  # a collective: in every process
         if self._messages is not None:
@@ -203,7 +201,7 @@ class Loop:
         raise TrainingError(message)
 
     def _validate_if_due(self) -> None:
-        if self._val.val_freq and (self._is_last or self._is_due(self._val.val_freq)):
+        if self._run.val.val_freq and (self._is_last or self._is_due(self._run.val.val_freq)):
             self._validate(self.progress.iteration)
 
     @property

@@ -6,6 +6,7 @@ import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,14 @@ from smoothkit.core.options import FrozenDict, OptionFile, read_options, thaw
 from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.core.runtime import Folders, Runtime
 from smoothkit.core.seeds import seed_everything
-from smoothkit.core.settings import DistSettings, PathSettings, RunSettings
+from smoothkit.core.settings import (
+    DistSettings,
+    LoggerSettings,
+    PathSettings,
+    RunSettings,
+    TrainSettings,
+    ValSettings,
+)
 from smoothkit.core.weights import find_checkpoint, load_file, network_meta, network_state
 from smoothkit.engine.check import check
 from smoothkit.models.infer import infer_network
@@ -46,6 +54,26 @@ class Run:
     def options(self) -> FrozenDict:
         """The whole option file, read-only."""
         return self.file.data
+
+    @cached_property
+    def train(self) -> TrainSettings:
+        """The engine's part of ``train``; of a run that trains."""
+        return TrainSettings.read(self.options["train"])
+
+    @cached_property
+    def val(self) -> ValSettings:
+        """``val``."""
+        return ValSettings.read(self.options.get("val"))
+
+    @cached_property
+    def logger(self) -> LoggerSettings:
+        """``logger``."""
+        return LoggerSettings.read(self.options.get("logger"))
+
+    @cached_property
+    def path(self) -> PathSettings:
+        """The engine's part of ``path``."""
+        return PathSettings.read(self.options.get("path"))
 
 
 def open_run(

@@ -9,7 +9,6 @@ from pathlib import Path
 from smoothkit.core import distributed
 from smoothkit.core.errors import OptionError
 from smoothkit.core.log import setup_logging
-from smoothkit.core.settings import ValSettings
 from smoothkit.engine.datasets import open_set, phases
 from smoothkit.engine.setup import Run, open_run
 from smoothkit.engine.tables import Table, write_tables
@@ -57,16 +56,15 @@ def _test(run: Run) -> list[Table]:
     if not keys:
         raise OptionError("datasets: holds no test set. Add 'test_1' with its folders.")
     sets = [open_set(run, key) for key in keys]
-    settings = ValSettings.read(run.options.get("val"))
     if not (run.options.get("path") or {}).get("pretrain_network_g"):
         log.warning("path.pretrain_network_g is not given: testing untrained weights.")
     model = build_model(run.options, run.runtime)
-    suffix = run.settings.name if settings.suffix is None else settings.suffix
+    suffix = run.settings.name if run.val.suffix is None else run.val.suffix
     tables: list[Table] = []
     for opened in sets:
         name = str(opened.section["name"])
         place = Place(folders.results / "visualization" / name, suffix)
-        outcome = validate(model, opened.loader(run), opened.section, settings, run.runtime, place)
+        outcome = validate(model, opened.loader(run), opened.section, run.val, run.runtime, place)
         tables.append(outcome.table)
         log.info("%s", outcome.table.line())
         if run.runtime.rank == 0 and outcome.rows:

@@ -23,13 +23,7 @@ from smoothkit.core.log import setup_logging
 from smoothkit.core.options import thaw
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import seed_everything
-from smoothkit.core.settings import (
-    LoaderSettings,
-    LoggerSettings,
-    PathSettings,
-    TrainSettings,
-    ValSettings,
-)
+from smoothkit.core.settings import LoaderSettings, TrainSettings
 from smoothkit.engine.datasets import OpenSet, open_set, phases
 from smoothkit.engine.folders import Lock, prepare_experiment
 from smoothkit.engine.loop import Loop, Progress, restore
@@ -107,10 +101,9 @@ class Plan:
 
 
 def _train(run: Run, *, auto_resume: bool) -> int:
-    settings = TrainSettings.read(run.options["train"])
     train_set = open_set(run, "train")
     val_sets = [open_set(run, key) for key in phases(run, "val")]
-    plan = Plan.of(train_set, settings, run.runtime.world_size)
+    plan = Plan.of(train_set, run.train, run.runtime.world_size)
     run = replace(run, runtime=replace(run.runtime, iters_per_epoch=plan.iters_per_epoch))
     lock = _claim(run)
     try:
@@ -136,12 +129,12 @@ def _run_loop(
     val_sets: Sequence[OpenSet],
 ) -> int:
     messages = None
-    metrics = ValSettings.read(run.options.get("val")).metrics or {}
+    metrics = run.val.metrics or {}
     if run.runtime.rank == 0:
         messages = Messages(
             run.settings.name,
             _folders(run),
-            LoggerSettings.read(run.options.get("logger")),
+            run.logger,
             total_iter=plan.total_iter,
             start_iter=progress.iteration,
             is_higher_better={name: is_higher_better(options) for name, options in metrics.items()},
@@ -177,7 +170,6 @@ def _validate_all(
     messages: Messages | None,
     iteration: int,
 ) -> None:
-    settings = ValSettings.read(run.options.get("val"))
     measured = distributed.from_main(messages.measured_at(iteration) if messages else set())
     for val_set, loader in loaders:
         name = str(val_set.section["name"])
@@ -186,7 +178,7 @@ def _validate_all(
         place = Place(_folders(run).visualization / name, str(iteration))
         if hasattr(model, "synchronise"):
             model.synchronise()
-        outcome = validate(model, loader, val_set.section, settings, run.runtime, place)
+        outcome = validate(model, loader, val_set.section, run.val, run.runtime, place)
         if messages is not None:
             messages.validation(iteration, outcome.table, outcome.rows)
             if outcome.rows:
@@ -196,7 +188,7 @@ def _validate_all(
 
 def _find_resume(run: Run, *, auto_resume: bool) -> Resume | None:
     """The checkpoint to go on from; each process reads it, so that all see the same one."""
-    given = PathSettings.read(run.options.get("path")).resume_state
+    given = run.path.resume_state
     if auto_resume:
         found = newest(_folders(run)) if run.runtime.rank == 0 else None
         given = distributed.from_main(str(found.path) if found else None) or given
