@@ -1,7 +1,8 @@
 """The smoothing demo with half an hour of training instead of a few minutes, as JSON.
 
 The demo's data must be there (sh demo.sh makes them). Prints the table of the demo, the time of the
-training and the machine; with ``--size small`` the demo's own network is trained for longer.
+training and the machine, and writes the picture; with ``--size small`` the demo's own network is
+trained for longer.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 # Iterations that take about half an hour on two cores with bf16.
 SIZES = {
-    "small": ({"dim": 16, "num_block": 1}, 16000),
-    "middle": ({"dim": 32, "num_block": 2}, 6000),
+    "small": ({"dim": 16, "num_block": 1}, 17500),
+    "middle": ({"dim": 32, "num_block": 2}, 7200),
 }
+DATA = "datasets/SPS_demo/held_out/train"
 
 
 def main() -> None:
@@ -29,6 +31,8 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="middle", help="default: %(default)s")
     parser.add_argument("--iterations", type=int, help="instead of those of half an hour")
     args = parser.parse_args()
+    if not (ROOT / DATA).is_dir():
+        parser.error(f"{DATA} is not there. Run 'sh demo.sh' first, which makes it.")
     network, iterations = SIZES[args.size]
     iterations = args.iterations or iterations
     name = f"JESSNet_demo_long_{args.size}"
@@ -37,8 +41,9 @@ def main() -> None:
         "name": name,
         "train:total_iter": iterations,
         "train:scheduler:T_max": iterations,
-        "val:val_freq": 2000,
-        "logger:save_checkpoint_freq": 2000,
+        "train:optim_g:lr": 2e-3,
+        "val:val_freq": 1800,
+        "logger:save_checkpoint_freq": 1800,
         **{f"network_g:{key}": value for key, value in network.items()},
     }
     started = time.monotonic()
@@ -54,7 +59,7 @@ def main() -> None:
     )
     run(
         *("scripts/metrics/compare_filters.py", "--train_dir", "datasets/SPS_demo/train"),
-        *("--test_dir", "datasets/SPS_demo/held_out/train", "--num_test", "20"),
+        *("--test_dir", DATA, "--num_test", "20"),
         *("--results_dir", f"{results}/visualization/held_out", "--out_dir", results),
     )
     comparison = json.loads((ROOT / results / "comparison.json").read_text())
