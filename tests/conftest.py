@@ -66,8 +66,8 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
 def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs a Python module or script in a process of its own."""
 
-    def run(*args: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(*args: str, timeout: float = 300, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *args]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
 
     return run

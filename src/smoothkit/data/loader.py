@@ -166,6 +166,17 @@ def once(
     return _loader(dataset, settings, is_cuda=is_cuda, sampler=indices, batch_size=size)
 
 
+class _Loader(DataLoader[dict[str, Any]]):
+    """torch's loader, over workers that do not listen to SIGTERM (``_start_worker``)."""
+
+    def _get_iterator(self) -> Any:
+        iterator = super()._get_iterator()
+        for worker in getattr(iterator, "_workers", ()):
+            # Python sends SIGTERM to those still there when the program ends, and then waits.
+            worker._popen.terminate = worker._popen.kill
+        return iterator
+
+
 def _loader(
     dataset: Sampled, settings: LoaderSettings, *, is_cuda: bool, **kind: Any
 ) -> DataLoader[dict[str, Any]]:
@@ -178,7 +189,7 @@ def _loader(
             "multiprocessing_context": settings.start_method,
             "worker_init_fn": _start_worker,
         }
-    return DataLoader(
+    return _Loader(
         dataset,
         num_workers=workers,
         collate_fn=collate,

@@ -123,6 +123,21 @@ def test_the_public_builder_visits_what_a_sampler_names():
     assert [batch["lq_path"] for batch in loader] == [["item_4.png", "item_1.png"], ["item_0.png"]]
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_loader_that_is_still_held_does_not_keep_the_program_from_ending(run_python, method):
+    code = (
+        "from smoothkit.data import build_dataloader, build_dataset\n"
+        "if __name__ == '__main__':\n"
+        "    section = {'type': 'NoiseDataset', 'length': 4, 'phase': 'train',\n"
+        f"               'num_worker_per_gpu': 1, 'start_method': '{method}'}}\n"
+        "    import builtins\n"
+        "    builtins.held = iter(build_dataloader(build_dataset(section), section, num_gpu=0))\n"
+        "    print(next(builtins.held)['lq'].shape[0])"
+    )
+    done = run_python("-c", code, timeout=60)
+    assert (done.returncode, done.stdout.strip()) == (0, "1")
+
+
 def test_spawned_workers_import_neither_networks_nor_basicsr(run_python):
     code = (
         "import sys\n"
