@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from smoothkit.cli.errors import exit_code_of
-from smoothkit.core.signature import parameters
-from smoothkit.ops.filters import FILTERS
+from smoothkit.ops.filters import FILTERS, describe_filters, parse_setting
 from smoothkit.systems.jess.prepare import make_smooth_gt
 
 
@@ -23,7 +22,7 @@ def main() -> int:
     parser.add_argument(
         "--set",
         nargs="+",
-        type=setting,
+        type=parse_setting,
         default=[],
         metavar="NAME=NUMBER",
         help="settings of the filter",
@@ -33,21 +32,6 @@ def main() -> int:
     count = make_smooth_gt(args.photo_dir, args.out_dir, method=args.method, settings=settings)
     print(f"{args.out_dir}: {count} images")
     return 0
-
-
-def setting(text: str) -> tuple[str, float]:
-    """Name and number of ``NAME=NUMBER``; whole numbers stay whole."""
-    name, _, value = text.partition("=")
-    return name, int(value) if value.lstrip("-").isdecimal() else float(value)
-
-
-def describe_filters() -> str:
-    """One line per filter: its settings with their defaults."""
-    return "\n".join(
-        f"  {name}: "
-        + " ".join(f"{p.name}={p.default}" for p in parameters(f).values() if p.name != "image")
-        for name, f in FILTERS.items()
-    )
 
 
 if __name__ == "__main__":

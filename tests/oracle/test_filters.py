@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smoothkit.ops import filters
+from smoothkit.ops.filters._cielab import to_lab
 from support.oracle import Case
 
 CASE = Case("smoothing", "ops_classic")
@@ -14,6 +15,9 @@ BGR = np.ascontiguousarray(CASE["img"][..., ::-1])
 PARAMS = CASE.meta["params"]
 RTV_NAMES = ("lam", "sigma", "sharpness", "iterations")
 ROLLING = dict(zip(("sigma_s", "sigma_r", "iterations", "precision"), PARAMS["rgf"], strict=True))
+SD = dict(zip(("lam", "mu", "nu", "iterations"), PARAMS["sdf"], strict=True))
+WELSCH = dict(zip(("lam", "gamma", "iterations"), PARAMS["ilsw"], strict=True))
+CHARBONNIER = dict(zip(("lam", "p", "eps", "iterations"), PARAMS["ilsn"], strict=True))
 FLOAT_FILTERS = {
     "l0_a": (filters.l0, COLOR, {"lam": PARAMS["l0a"]}),
     "l0_b": (filters.l0, COLOR, {"lam": PARAMS["l0b"]}),
@@ -23,6 +27,12 @@ FLOAT_FILTERS = {
     "rtv_b": (filters.rtv, COLOR, dict(zip(RTV_NAMES, PARAMS["rtvb"], strict=True))),
     "rgf_default": (filters.rolling_guidance, COLOR, {}),
     "rgf": (filters.rolling_guidance, COLOR, ROLLING),
+    "sdf": (filters.sd, COLOR, SD),
+    "sdf_1step": (filters.sd, COLOR, {**SD, "iterations": 1}),
+    "sdf_gray4": (filters.sd, GREY, {**SD, "iterations": 3, "neighbours": 4}),
+    "wls": (filters.wls, COLOR, dict(zip(("lam", "mu"), PARAMS["wls"], strict=True))),
+    "ils_welsch": (filters.ils_welsch, COLOR, WELSCH),
+    "ils_lnorm": (filters.ils, COLOR, CHARBONNIER),
 }
 
 
@@ -36,6 +46,10 @@ def opencv_settings(key: str) -> dict[str, float]:
 def test_filter_matches_matlab(key: str, dtype: type) -> None:
     function, image, settings = FLOAT_FILTERS[key]
     CASE.close(function(image.astype(dtype), **settings), key)
+
+
+def test_lab_matches_the_tool() -> None:
+    CASE.close(np.moveaxis(to_lab(np.moveaxis(COLOR, 2, 0)), 0, 2), "lab")
 
 
 def test_bilateral_matches_opencv_in_float() -> None:

@@ -10,14 +10,26 @@ from smoothkit.ops.filters import (
     FILTERS,
     bilateral,
     bilateral_opencv,
+    guided,
+    ils,
+    ils_welsch,
     l0,
     rolling_guidance,
     rolling_guidance_opencv,
     rtv,
+    sd,
+    wls,
 )
 from smoothkit.ops.filters._cyclic import diff_x, diff_y, divergence, laplacian_symbol
 from smoothkit.ops.filters._joint import gaussian_kernel, joint_average
-from smoothkit.ops.filters._lattice import elimination_order, solve_lattice
+from smoothkit.ops.filters._lattice import (
+    EIGHT,
+    FOUR,
+    edge_ends,
+    elimination_order,
+    solve_lattice,
+)
+from smoothkit.ops.filters.sd import Steps
 
 SHAPES = [(17, 23), (16, 21, 3), (1, 7), (5, 1, 3), (1, 1)]
 
@@ -68,7 +80,7 @@ def test_noise_goes_and_the_step_stays(name: str) -> None:
     assert right.mean() - left.mean() == pytest.approx(0.6, abs=0.05)
 
 
-@pytest.mark.parametrize("name", ["rtv", "rolling_guidance"])
+@pytest.mark.parametrize("name", ["rtv", "rolling_guidance", "ils", "ils_welsch"])
 def test_grey_gives_the_same_as_three_equal_channels(name: str) -> None:
     grey = noise(19, 14)
     color = FILTERS[name](np.repeat(grey[..., None], 3, axis=2))
@@ -83,13 +95,13 @@ def test_single_precision_is_near_double(name: str) -> None:
     np.testing.assert_allclose(single, FILTERS[name](image), atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["l0", "rtv"])
+@pytest.mark.parametrize("name", ["l0", "rtv", "ils", "ils_welsch", "sd", "wls"])
 def test_mean_of_each_channel_is_kept(name: str) -> None:
     image = noise(18, 25, 3)
     np.testing.assert_allclose(FILTERS[name](image).mean((0, 1)), image.mean((0, 1)), atol=1e-9)
 
 
-@pytest.mark.parametrize("name", ["rtv", "rolling_guidance"])
+@pytest.mark.parametrize("name", ["rtv", "rolling_guidance", "sd", "wls"])
 def test_result_stays_within_the_range_of_the_image(name: str) -> None:
     image = noise(18, 25, 3)
     result = FILTERS[name](image)
@@ -114,6 +126,19 @@ def test_rolling_guidance_starts_with_a_gaussian_blur() -> None:
     assert (rows[0], rows[-1]) == (11, 29)  # 19 pixels: exp(-9^2 / 32) > 0.05 >= exp(-10^2 / 32)
     assert blurred[20, 21] / blurred[20, 20] == pytest.approx(np.exp(-1 / 32))
     assert blurred.sum() == pytest.approx(1)
+
+
+def test_welsch_leaves_large_gradients_alone_and_charbonnier_shrinks_them() -> None:
+    step = np.repeat([[0.2, 0.8]], 16, axis=1).repeat(8, axis=0)
+    np.testing.assert_allclose(ils_welsch(step), step, atol=1e-6)
+    assert np.ptp(ils(step, lam=5)) < 0.59
+
+
+def test_guided_filter_keeps_what_varies_more_than_its_threshold() -> None:
+    faint = 0.5 + 0.01 * (noise(30, 30, 3) - 0.5)
+    assert guided(faint).std() < 0.3 * faint.std()
+    strong = np.repeat([[0.1, 0.9]], 15, axis=1).repeat(30, axis=0)
+    np.testing.assert_allclose(guided(strong, eps=1e-6), strong, atol=1e-4)
 
 
 def test_bilateral_averages_within_its_diameter_only() -> None:
@@ -144,17 +169,28 @@ def test_symbol_is_the_laplacian_in_the_frequency_domain(size: tuple[int, int]) 
     np.testing.assert_allclose(result, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize("steps", [FOUR, EIGHT], ids=["4", "8"])
 @pytest.mark.parametrize("size", [(5, 4), (1, 9), (7, 1), (12, 17)])
-def test_lattice_solution_satisfies_the_equations(size: tuple[int, int]) -> None:
-    wx, wy, *planes = 1000 * noise(5, *size)
-    solved = solve_lattice(wx, wy, np.stack(planes))
-    flow_x, flow_y = wx[:, :-1] * np.diff(solved, axis=2), wy[:-1] * np.diff(solved, axis=1)
+def test_lattice_solution_satisfies_the_equations(size: tuple[int, int], steps: Steps) -> None:
+    planes = 1000 * noise(3, *size)
+    edges = {step: 1000 * noise(*edge_ends(planes[0], step)[0].shape) for step in steps}
+    solved = solve_lattice(edges, planes)
     residual = solved - planes
-    residual[:, :, :-1] -= flow_x
-    residual[:, :, 1:] += flow_x
-    residual[:, :-1] -= flow_y
-    residual[:, 1:] += flow_y
+    for step, weights in edges.items():
+        (first, second), ends = edge_ends(solved, step), edge_ends(residual, step)
+        flow = weights * (second - first)
+        np.subtract(ends[0], flow, out=ends[0])
+        np.add(ends[1], flow, out=ends[1])
     np.testing.assert_allclose(residual, 0, atol=1e-4)  # of values up to 1000
+
+
+def test_edges_join_each_pixel_with_its_neighbours_once() -> None:
+    numbers = np.arange(6).reshape(2, 3)
+    ends = {step: [end.ravel().tolist() for end in edge_ends(numbers, step)] for step in EIGHT}
+    assert ends[0, 1] == [[0, 1, 3, 4], [1, 2, 4, 5]]
+    assert ends[1, 0] == [[0, 1, 2], [3, 4, 5]]
+    assert ends[1, 1] == [[0, 1], [4, 5]]
+    assert ends[1, -1] == [[1, 2], [3, 4]]
 
 
 def test_elimination_order_names_every_pixel_once() -> None:
@@ -206,6 +242,10 @@ def test_8_bit_filters_refuse_floats(function) -> None:
         (rolling_guidance, {"precision": 1.0}, r"precision: must be in \[0, 1\), got 1.0"),
         (bilateral, {"d": -3}, "d: must be 0 or a diameter in pixels, got -3"),
         (bilateral, {"sigma_space": 0}, "sigma_space: must be above 0, got 0"),
+        (sd, {"neighbours": 6}, "neighbours: must be 4 or 8, got 6"),
+        (wls, {"lam": 0}, "lam: must be above 0, got 0"),
+        (ils, {"p": 2.5}, "p: must be at most 2, got 2.5"),
+        (guided, {"size": 4}, "size: must be odd, got 4"),
     ],
     ids=str,
 )

@@ -1,31 +1,41 @@
 """Classical edge-preserving filters: float images in [0, 1] in, the same kind out.
 
 ``FILTERS`` has them by name. Each takes one image and keyword arguments, so that its signature is
-its list of settings.
+its list of settings. ``apply_filter`` runs one on an image as a file holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
-import numpy as np
-
+from smoothkit.ops.filters.apply import (
+    apply_filter,
+    check_filter,
+    describe_filters,
+    parse_setting,
+)
 from smoothkit.ops.filters.bilateral import bilateral, bilateral_opencv
+from smoothkit.ops.filters.guided import guided
+from smoothkit.ops.filters.ils import ils, ils_welsch
 from smoothkit.ops.filters.l0 import l0
 from smoothkit.ops.filters.rolling_guidance import rolling_guidance, rolling_guidance_opencv
 from smoothkit.ops.filters.rtv import rtv
+from smoothkit.ops.filters.sd import sd, wls
+from smoothkit.ops.filters.table import FILTERS
 
 __all__ = [
     "FILTERS",
+    "apply_filter",
     "bilateral",
     "bilateral_opencv",
+    "check_filter",
+    "describe_filters",
+    "guided",
+    "ils",
+    "ils_welsch",
     "l0",
+    "parse_setting",
     "rolling_guidance",
     "rolling_guidance_opencv",
     "rtv",
+    "sd",
+    "wls",
 ]
-
-FILTERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
-    {"bilateral": bilateral, "rolling_guidance": rolling_guidance, "l0": l0, "rtv": rtv}
-)

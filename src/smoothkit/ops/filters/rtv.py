@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import convolve1d
 
-from smoothkit.ops.filters._lattice import solve_lattice
+from smoothkit.ops.filters._lattice import DOWN, RIGHT, solve_lattice
 from smoothkit.ops.filters._planes import (
     from_planes,
     require_floats,
@@ -52,7 +52,8 @@ def rtv(
     smooth = planes
     for _ in range(iterations):
         wx, wy = _weights(smooth, sigma, sharpness)
-        smooth = solve_lattice(lam / 2 * wx, lam / 2 * wy, planes)
+        edges = {RIGHT: lam / 2 * wx[:, :-1], DOWN: lam / 2 * wy[:-1]}
+        smooth = solve_lattice(edges, planes)
         sigma = max(sigma / 2, MIN_SIGMA)
     return from_planes(smooth, image)
 

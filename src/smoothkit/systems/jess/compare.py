@@ -20,7 +20,7 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_json
 from smoothkit.metrics.smoothing import psnr, ssim
-from smoothkit.ops.filters import FILTERS
+from smoothkit.ops.filters import apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.jess.prepare import image_files
@@ -212,7 +212,7 @@ def _label(text: str, width: int) -> np.ndarray:
 
 
 def _filtered(name: str, settings: Mapping[str, Any]) -> Smoother:
-    return lambda pair: to_float(to_uint8(FILTERS[name](pair.observation, **settings)))
+    return lambda pair: to_float(apply_filter(name, to_uint8(pair.observation), settings))
 
 
 def _results_of(pair_paths: Sequence[Path], results_dir: str | Path) -> dict[str, Path]:

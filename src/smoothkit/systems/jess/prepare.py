@@ -14,13 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, write_text
-from smoothkit.core.signature import nearest, signature_faults
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.blend import EdgeChannel, blend, edge_map, training_pair
-from smoothkit.ops.filters import FILTERS
-from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, to_float, to_uint8, write_image
+from smoothkit.ops.filters import apply_filter, check_filter
+from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, write_image
 
 MAP_FILE = "map.txt"
 SOURCES_FILE = "sources.json"
@@ -136,28 +135,9 @@ def make_smooth_gt(
     paths = image_files(photo_dir)
     _refuse_twins(paths, [path.stem for path in paths])
     for path in paths:
-        smooth = FILTERS[method](to_float(read_image(path)), **settings)
-        write_image(Path(out_dir) / f"{path.stem}.png", to_uint8(smooth))
+        smooth = apply_filter(method, read_image(path), settings)
+        write_image(Path(out_dir) / f"{path.stem}.png", smooth)
     return len(paths)
-
-
-def check_filter(method: str, settings: Mapping[str, Any]) -> None:
-    """Refuse a filter or settings that do not exist or are out of range.
-
-    Raises:
-        OptionError: in the form ``<filter>.<setting>: ...``.
-    """
-    if method not in FILTERS:
-        raise OptionError(
-            f"{method}: no such filter. {nearest(method, FILTERS)}Known: {', '.join(FILTERS)}."
-        )
-    faults = signature_faults(FILTERS[method], settings, method, given=["image"])
-    if faults:
-        raise OptionError(faults)
-    try:
-        FILTERS[method](np.zeros((2, 2), np.float32), **settings)
-    except ValueError as error:
-        raise OptionError(f"{method}.{error}") from error
 
 
 def image_files(folder: str | Path) -> list[Path]:

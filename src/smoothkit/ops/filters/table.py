@@ -1,0 +1,30 @@
+"""The filters by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from smoothkit.ops.filters.bilateral import bilateral
+from smoothkit.ops.filters.guided import guided
+from smoothkit.ops.filters.ils import ils, ils_welsch
+from smoothkit.ops.filters.l0 import l0
+from smoothkit.ops.filters.rolling_guidance import rolling_guidance
+from smoothkit.ops.filters.rtv import rtv
+from smoothkit.ops.filters.sd import sd, wls
+
+FILTERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
+    {
+        "bilateral": bilateral,
+        "guided": guided,
+        "ils": ils,
+        "ils_welsch": ils_welsch,
+        "l0": l0,
+        "rolling_guidance": rolling_guidance,
+        "rtv": rtv,
+        "sd": sd,
+        "wls": wls,
+    }
+)
