@@ -8,9 +8,11 @@ import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from smoothkit.core.errors import Fault
+from smoothkit.core.errors import Fault, OptionError
+
+T = TypeVar("T")
 
 _KINDS = {
     bool: "true or false",
@@ -114,6 +116,21 @@ def value_faults(value: Any, kind: Any, where: str) -> list[Fault]:
     if _matches(value, kind):
         return []
     return [Fault(where, f"must be {describe_kind(kind)}, got {_shown(value)}.")]
+
+
+def read_section(target: Callable[..., T], options: Mapping[str, Any], where: str) -> T:
+    """What ``target`` makes of a section inside the options of a class.
+
+    Raises:
+        OptionError: unknown or missing key, a value of the wrong kind or out of range.
+    """
+    faults = signature_faults(target, options, where, owner=where)
+    if faults:
+        raise OptionError(faults)
+    try:
+        return target(**with_whole_numbers(target, options))
+    except ValueError as error:
+        raise OptionError([Fault(where, str(error))]) from error
 
 
 def with_whole_numbers(target: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,13 @@ from smoothkit.data.store import open_store
 from smoothkit.ops.augment import Params
 from smoothkit.ops.blend import blend, edge_map, training_pair
 from smoothkit.ops.io import encode_image, write_image
-from smoothkit.systems.jess.blend_data import TextureParams, apply_texture, edge_window
+from smoothkit.systems.jess.blend_data import (
+    TextureParams,
+    TextureRanges,
+    apply_texture,
+    edge_window,
+    sample_texture,
+)
 from smoothkit.systems.jess.data import BlendedPairDataset, OnlineBlendDataset
 
 
@@ -349,6 +355,69 @@ def test_online_items_depend_on_their_generator_alone(sources: Path, cache: bool
     assert_same(first, dataset.get(2, sample_rng(1, 2)))
     assert_same(first, pickle.loads(pickle.dumps(dataset)).get(2, sample_rng(1, 2)))
     assert not torch.equal(first["lq"], dataset.get(2, sample_rng(1, 3))["lq"])
+
+
+def deviation(grey: np.ndarray, size: int = 12, **params) -> np.ndarray:
+    """What a texture adds to a mid-grey ground truth, (size, size, 3)."""
+    gt = np.full((size, size, 3), 128, np.uint8)
+    whole = Params(size, size, 0, 0)
+    return apply_texture(grey, gt, TextureParams(**params), whole).astype(int) - 128
+
+
+def test_a_quarter_turn_of_a_texture_is_its_transpose_mirrored() -> None:
+    grey = np.random.default_rng(0).integers(0, 100, (12, 12)).astype(np.float32)
+    # Counter-clockwise about the top left pixel: what lay to its right comes above it.
+    turned = np.roll(np.rot90(grey), 1, axis=0)
+    np.testing.assert_allclose(deviation(grey, angle=90), deviation(turned), atol=1)
+
+
+def test_a_texture_at_twice_its_size_repeats_half_as_often() -> None:
+    wave = 40 * np.sin(2 * np.pi * np.arange(8) / 8)[None].repeat(8, 0).astype(np.float32)
+    large = deviation(wave, 32, scale=2.0)[0, :, 0]
+    assert np.argmax(np.abs(np.fft.rfft(large))) == 2
+    assert np.argmax(np.abs(np.fft.rfft(deviation(wave, 32)[0, :, 0]))) == 4
+
+
+def test_gains_scale_the_deviation_of_each_channel() -> None:
+    grey = np.random.default_rng(0).integers(0, 40, (6, 6)).astype(np.float32)
+    plain, strong = deviation(grey), deviation(grey, gains=(2.0, 1.0, 0.5))
+    np.testing.assert_allclose(strong, plain * [2, 1, 0.5], atol=1.5)
+
+
+def test_draws_of_textures_cover_their_ranges() -> None:
+    rng = np.random.default_rng(0)
+    ranges = TextureRanges(scale=(0.5, 2), angle=30, strength=(0.8, 1.2), color=0.1)
+    draws = [sample_texture(rng, 5, 7, ranges) for _ in range(2000)]
+    scales = np.array([d.scale for d in draws])
+    assert 0.5 <= scales.min() < 0.51 < 1.96 < scales.max() <= 2
+    assert np.median(scales) == pytest.approx(1, abs=0.05)
+    assert -30 <= min(d.angle for d in draws) < -29 < 29 < max(d.angle for d in draws) <= 30
+    gains = np.array([d.gains for d in draws])
+    assert gains.min() == pytest.approx(0.72, abs=0.02)
+    assert gains.max() == pytest.approx(1.32, abs=0.02)
+    assert {d.row for d in draws} == set(range(5))
+
+
+def test_texture_options_change_the_observation_alone(sources: Path) -> None:
+    plain = online(sources, patch_size=32).get(1, sample_rng(0, 0))
+    options = {"scale": [0.5, 2], "angle": 90, "strength": [0.5, 2], "color": 0.3}
+    varied = online(sources, patch_size=32, texture=options).get(1, sample_rng(0, 0))
+    assert torch.equal(plain["gt"], varied["gt"])
+    assert not torch.equal(plain["lq"], varied["lq"])
+
+
+@pytest.mark.parametrize(
+    ("texture", "told"),
+    [
+        ({"scale": [2, 1]}, "texture: scale: must be two rising numbers above 0, got 2, 1"),
+        ({"color": 1}, "texture: color: must be at least 0 and below 1"),
+        ({"size": 1}, "texture.size: texture takes no such option"),
+        ({"scale": 2}, "texture.scale: must be a list"),
+    ],
+)
+def test_texture_options_out_of_range_are_refused(sources: Path, texture, told: str) -> None:
+    with pytest.raises(OptionError, match=told):
+        online(sources, texture=texture)
 
 
 def test_a_pickled_data_set_leaves_its_cache_behind(sources: Path) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -11,6 +12,7 @@ import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.registry import DATASET_REGISTRY
+from smoothkit.core.signature import read_section
 from smoothkit.data.base import ImageDataset
 from smoothkit.data.store import ImageStore, open_store
 from smoothkit.ops.augment import Border, Params, crop
@@ -19,7 +21,38 @@ from smoothkit.ops.io import Alpha, Cmyk, kind_fault
 from smoothkit.ops.tensor import Color
 from smoothkit.systems.jess.patches import Pad, Patches
 
+_EQUAL = (1.0, 1.0, 1.0)
 _DEPTH_FAULT = "must have 8 bits per channel, since pairs are blended in bytes, got 16."
+
+
+@dataclass(frozen=True)
+class TextureRanges:
+    """How a texture may differ from the one in its file; by default in nothing.
+
+    Args:
+        scale: smallest and largest magnification, drawn evenly over their ratio.
+        angle: largest rotation in degrees, either way.
+        strength: smallest and largest factor on the deviation from the mean.
+        color: by how much the factors of single channels may differ from 1, below 1.
+
+    Raises:
+        ValueError: out of range.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    angle: float = 0.0
+    strength: tuple[float, float] = (1.0, 1.0)
+    color: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("scale", "strength"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name}: must be two rising numbers above 0, got {low}, {high}.")
+        if not 0 <= self.angle <= 180:
+            raise ValueError(f"angle: must be between 0 and 180, got {self.angle}.")
+        if not 0 <= self.color < 1:
+            raise ValueError(f"color: must be at least 0 and below 1, got {self.color}.")
 
 
 @dataclass(frozen=True)
@@ -28,15 +61,30 @@ class TextureParams:
 
     Args:
         row, col: of the texture's pixel that falls on the top left corner.
+        scale: magnification.
+        angle: in degrees, counter-clockwise, about that corner.
+        gains: factors on the deviation from the mean, of blue, green and red.
     """
 
     row: int = 0
     col: int = 0
+    scale: float = 1.0
+    angle: float = 0.0
+    gains: tuple[float, float, float] = _EQUAL
 
 
-def sample_texture(rng: np.random.Generator, height: int, width: int) -> TextureParams:
+def sample_texture(
+    rng: np.random.Generator, height: int, width: int, ranges: TextureRanges | None = None
+) -> TextureParams:
     """A draw for a texture of this size."""
-    return TextureParams(int(rng.integers(height)), int(rng.integers(width)))
+    row, col = int(rng.integers(height)), int(rng.integers(width))
+    if ranges is None:
+        return TextureParams(row, col)
+    scale = math.exp(rng.uniform(*np.log(ranges.scale)))
+    angle = float(rng.uniform(-ranges.angle, ranges.angle))
+    gains = rng.uniform(*ranges.strength) * rng.uniform(1 - ranges.color, 1 + ranges.color, 3)
+    blue, green, red = gains.tolist()
+    return TextureParams(row, col, scale, angle, (blue, green, red))
 
 
 def apply_texture(
@@ -46,15 +94,48 @@ def apply_texture(
 
     Args:
         grey: (h, w) float32, the texture's grey levels.
-        gt: (H, W, 3) uint8 BGR, the whole ground truth, over which the texture's mean is removed.
+        gt: (H, W, 3) uint8 BGR, the whole ground truth. The mean of the texture over it is removed;
+            of a scaled or turned one that of the texture itself.
     """
-    rows = (np.arange(gt.shape[0]) + params.row) % grey.shape[0]
-    cols = (np.arange(gt.shape[1]) + params.col) % grey.shape[1]
+    if params.scale == 1 and params.angle == 0:
+        variation = _laid(grey, gt.shape[:2], params, window)
+    else:
+        variation = _turned(grey, params, window)
+    is_grey = params.gains == _EQUAL
+    planes = [variation] * 3 if is_grey else [variation * np.float32(g) for g in params.gains]
+    # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
+    return cv2.add(crop(gt, window), cv2.merge(planes), dtype=cv2.CV_8U)
+
+
+def _laid(
+    grey: np.ndarray, size: tuple[int, int], params: TextureParams, window: Params
+) -> np.ndarray:
+    """(h, w) deviation of the tiled texture from its mean over the whole of ``size``."""
+    rows = (np.arange(size[0]) + params.row) % grey.shape[0]
+    cols = (np.arange(size[1]) + params.col) % grey.shape[1]
     own_rows = rows[window.row : window.row + window.height]
     own_cols = cols[window.col : window.col + window.width]
-    variation = grey.take(own_rows, axis=0).take(own_cols, axis=1) - _mean(grey, rows, cols)
-    # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
-    return cv2.add(crop(gt, window), cv2.merge([variation] * 3), dtype=cv2.CV_8U)
+    levels: np.ndarray = grey.take(own_rows, axis=0).take(own_cols, axis=1)
+    return levels - _mean(grey, rows, cols)
+
+
+def _turned(grey: np.ndarray, params: TextureParams, window: Params) -> np.ndarray:
+    """(h, w) deviation from the mean of the texture under its rotation and scale."""
+    radians = math.radians(params.angle)
+    cos, sin = math.cos(radians) / params.scale, math.sin(radians) / params.scale
+    y = np.arange(window.row, window.row + window.height, dtype=np.float32)[:, None]
+    x = np.arange(window.col, window.col + window.width, dtype=np.float32)
+    # Whole periods are taken off first: OpenCV reads coordinates in 16 bits.
+    rows = (params.row + cos * y + sin * x) % grey.shape[0]
+    cols = (params.col - sin * y + cos * x) % grey.shape[1]
+    levels: np.ndarray = cv2.remap(
+        grey,
+        cols.astype(np.float32),
+        rows.astype(np.float32),
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_WRAP,
+    )
+    return levels - np.float32(grey.mean())
 
 
 def edge_window(gt: np.ndarray, window: Params, channel: EdgeChannel) -> np.ndarray:
@@ -95,6 +176,8 @@ class OnlineBlendDataset(ImageDataset):
         edge: give the edges of the ground truth too.
         edge_channel: what they are taken from; see ``ops.blend.edge_map``.
         random_offset: lay the texture anywhere; else at the top left corner, as the script does.
+        texture: a section of ``scale``, ``angle``, ``strength`` and ``color`` by which textures
+            differ from their files (``TextureRanges``); ~ takes them as they are.
         cache: keep decoded images in memory, once per data worker.
         legacy_color_order: jitter colours as if blue were red, as the reference does.
         rotation_border: what comes in at the corners of a rotated patch.
@@ -116,6 +199,7 @@ class OnlineBlendDataset(ImageDataset):
         edge: bool = True,
         edge_channel: EdgeChannel = "blue",
         random_offset: bool = True,
+        texture: dict[str, Any] | None = None,
         cache: bool = True,
         legacy_color_order: bool = False,
         rotation_border: Border = "zero",
@@ -135,6 +219,7 @@ class OnlineBlendDataset(ImageDataset):
         self._gives_edges = edge
         self._edge_channel: EdgeChannel = edge_channel
         self._has_random_offset = random_offset
+        self._ranges = None if texture is None else read_section(TextureRanges, texture, "texture")
 
     def __len__(self) -> int:
         return len(self._gts) * len(self._textures)
@@ -146,7 +231,9 @@ class OnlineBlendDataset(ImageDataset):
             raise DataError(f"{self._gts.path(b)}: {fault}")
         gt = self._patches.padded(gt)
         window = self._patches.draw(rng, *gt.shape[:2])
-        over = sample_texture(rng, *grey.shape) if self._has_random_offset else TextureParams()
+        over = sample_texture(rng, grey.shape[0], grey.shape[1], self._ranges)
+        if not self._has_random_offset:
+            over = replace(over, row=0, col=0)
         item = self._patches.tensors(
             apply_texture(grey, gt, over, window),
             crop(gt, window),

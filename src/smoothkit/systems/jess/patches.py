@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
-from smoothkit.core.signature import signature_faults
+from smoothkit.core.signature import read_section
 from smoothkit.ops.augment import (
     Border,
     Params,
@@ -66,13 +66,7 @@ class Patches:
         """How far draws go; None where only crops are drawn."""
         if isinstance(self.augment, bool):
             return Ranges() if self.augment else None
-        faults = signature_faults(Ranges, self.augment, "augment", owner="augment")
-        if faults:
-            raise OptionError(faults)
-        try:
-            return Ranges(**self.augment)
-        except ValueError as error:
-            raise OptionError([Fault("augment", str(error))]) from error
+        return read_section(Ranges, self.augment, "augment")
 
     def size_fault(self, height: int, width: int) -> str | None:
         """Why an image of this size cannot be used, or None."""
