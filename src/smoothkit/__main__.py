@@ -13,7 +13,7 @@ from smoothkit.cli.errors import exit_code_of
 
 _FOLDER = "smoothkit.cli"
 # Modules of that folder which are parts of commands, not commands.
-_PARTS = ("errors", "reference_page")
+_PARTS = ("arguments", "errors", "pictures", "reference_page")
 
 
 def commands() -> list[str]:
@@ -34,8 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         module = importlib.import_module(f"{_FOLDER}.{name}")
         summary = (module.__doc__ or "").partition("\n")[0]
         sub = subparsers.add_parser(name, help=summary, description=module.__doc__)
-        module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        if name in argv[:1]:  # only its own options need what a command works with
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.run)
     args = parser.parse_args(argv)
     return exit_code_of(lambda: args.run(args))
 

@@ -65,7 +65,9 @@ def test_the_package_itself_is_light(run_python):
     assert run_python("-c", code).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("module", ["smoothkit.train", "smoothkit.test", "smoothkit"])
+@pytest.mark.parametrize(
+    "module", ["smoothkit.train", "smoothkit.test", "smoothkit.inference", "smoothkit"]
+)
 def test_help_imports_nothing_heavy(run_python, module):
     code = (
         f"import sys, runpy; sys.argv = ['x', '--help']\n"

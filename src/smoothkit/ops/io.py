@@ -30,7 +30,7 @@ from PIL import (
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_atomically
 
-Mode = Literal["color", "gray", "unchanged"]
+Mode = Literal["color", "gray", "unchanged", "whole"]
 Kind = Literal["grey", "color", "alpha", "cmyk"]
 Rounding = Literal["round", "truncate"]
 Alpha = Literal["refuse", "drop"]
@@ -42,6 +42,17 @@ _FLAGS = {
     "color": cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
     "gray": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
     "unchanged": cv2.IMREAD_UNCHANGED,
+    "whole": cv2.IMREAD_UNCHANGED,
+}
+# What to do to stored pixels for each EXIF orientation: transpose, flip rows, flip columns.
+_UPRIGHT = {
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
 }
 # By class, since Image.open warns about large images and refuses very large ones.
 _OPENERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
@@ -70,6 +81,7 @@ class ImageHeader:
         channels: as stored, alpha included; a palette counts as the colours that it stands for.
         depth: bits per channel: 8, 16, or 32.
         kind: ``alpha`` for grey or colour with transparency.
+        orientation: of the stored pixels, as in EXIF; 1 is upright.
     """
 
     height: int
@@ -77,6 +89,7 @@ class ImageHeader:
     channels: int
     depth: int
     kind: Kind
+    orientation: int = 1
 
 
 def read_image(
@@ -87,8 +100,10 @@ def read_image(
     Args:
         path: PNG, JPEG, WebP, TIFF or BMP; any name that the file system allows.
         mode: ``color`` gives (H, W, 3) BGR, grey replicated; ``gray`` gives (H, W); ``unchanged``
-            gives the stored channels (BGRA with alpha), without EXIF rotation.
-        alpha: refuse or drop transparency; not asked in ``unchanged``.
+            gives the stored channels (BGRA with alpha), without EXIF rotation; ``whole`` gives
+            (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, upright.
+        alpha: refuse or drop transparency; not asked in ``unchanged`` and
+            ``whole``.
         cmyk: refuse CMYK, or convert it without colour management; not asked in ``unchanged``.
 
     Raises:
@@ -107,9 +122,12 @@ def decode_image(
 ) -> np.ndarray:
     """``read_image`` for the content of a file; ``name`` is what messages call it."""
     if mode != "unchanged":
-        refusal = kind_fault(decode_header(data, name), alpha=alpha, cmyk=cmyk)
+        header = decode_header(data, name)
+        refusal = kind_fault(header, alpha="drop" if mode == "whole" else alpha, cmyk=cmyk)
         if refusal:
             raise DataError(f"{name}: {refusal}")
+        if mode == "whole" and header.kind == "cmyk":
+            mode = "color"
     elif not data:
         raise DataError(f"{name}: the file is empty.")
     try:
@@ -120,7 +138,7 @@ def decode_image(
         raise DataError(f"{name}: cannot be decoded; the file is damaged or cut off.")
     if image.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{name}: must have 8 or 16 bits per channel, got {image.dtype}.")
-    return image
+    return _turned(image, header.orientation) if mode == "whole" else image
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -250,12 +268,20 @@ def _header(file: IO[bytes], name: str) -> ImageHeader:
             warnings.simplefilter("ignore")  # of damaged tags; what matters fails below
             image = opener(file)
             width, height = _stored_size(image)
-            if _orientation(image) >= 5:  # stored lying on its side
+            orientation = _orientation(image)
+            if orientation >= 5:  # stored lying on its side
                 width, height = height, width
             channels, kind = _channels(image)
-            return ImageHeader(height, width, channels, _depth(image), kind)
+            return ImageHeader(height, width, channels, _depth(image), kind, orientation)
     except (SyntaxError, OSError, ValueError, LookupError, struct.error) as error:
         raise DataError(f"{name}: the header of the image is damaged.") from error
+
+
+def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
+    is_lying, flips_rows, flips_columns = _UPRIGHT.get(orientation, (False, False, False))
+    image = image.swapaxes(0, 1) if is_lying else image
+    image = image[::-1] if flips_rows else image
+    return np.ascontiguousarray(image[:, ::-1] if flips_columns else image)
 
 
 def _unreadable(path: str | Path, error: OSError) -> DataError:

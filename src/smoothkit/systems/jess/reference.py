@@ -11,6 +11,9 @@ from typing import Any
 
 from torch import Tensor
 
+# The published program reads and writes BGR and cuts the result down to bytes.
+HABITS = {"color": "bgr", "rounding": "truncate"}
+
 _PLAIN = "descriptor.res16.0.triple_conv.0.weight"
 _DILATED = "descriptor.res16.0.conv_3x3_1.weight"
 

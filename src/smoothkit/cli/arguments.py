@@ -1,0 +1,22 @@
+"""Options that several commands share; nothing heavy is imported for them."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_pictures(parser: argparse.ArgumentParser) -> None:
+    """What every command over images takes."""
+    parser.add_argument("--input", "-i", required=True, metavar="PATH", help="an image or a folder")
+    parser.add_argument(
+        "--output", "-o", required=True, metavar="DIR", help="folder of the results"
+    )
+    parser.add_argument(
+        "--suffix", default="", help="put behind the stem of each result's name; default: nothing"
+    )
+    parser.add_argument(
+        "--ext", help="format of the results, such as png; default: that of each input"
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make results anew that are there already"
+    )

@@ -1,0 +1,118 @@
+"""Every image of a file or folder through a function, one result file each."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import remove_leftovers
+from smoothkit.data.store import FolderStore
+from smoothkit.ops.io import SUFFIXES, read_image, write_image
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to make.
+
+    Args:
+        source: the input.
+        target: where the result goes.
+    """
+
+    source: Path
+    target: Path
+
+
+def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) -> int:
+    """Make the results that are missing; 2 if an input could not be used.
+
+    Args:
+        args: with the options of ``cli.arguments.add_pictures``.
+        function: BGR, BGRA or grey array to one of the same kind and type.
+
+    Raises:
+        DataError: no input, or a result cannot be written (which would not get better).
+    """
+    jobs = list(plan(args.input, args.output, suffix=args.suffix, ext=args.ext))
+    missing = [job for job in jobs if args.overwrite or not job.target.exists()]
+    for folder in {job.target.parent for job in missing}:
+        remove_leftovers(folder)
+    failures = 0
+    for job in tqdm(missing, unit="image", disable=not sys.stderr.isatty()):
+        try:
+            result = function(read_whole(job.source))
+        except DataError as error:
+            message = str(error)
+            named = message if str(job.source) in message else f"{job.source}: {message}"
+            log.error("skipped: %s", named)
+            failures += 1
+            continue
+        write_image(job.target, result)
+    made, kept = len(missing) - failures, len(jobs) - len(missing)
+    log.info("%d made, %d already there, %d skipped: %s", made, kept, failures, args.output)
+    return 2 if failures else 0
+
+
+def plan(
+    source: str | Path, out_dir: str | Path, *, suffix: str = "", ext: str | None = None
+) -> Iterator[Job]:
+    """The jobs for an image, or for all images below a folder; folders inside are kept.
+
+    Raises:
+        DataError: no image there, an unknown ``ext``, an output that is a file, or two inputs that
+            would get one result.
+    """
+    source, out_dir = Path(source), Path(out_dir)
+    if ext is not None and f".{ext.lstrip('.').lower()}" not in SUFFIXES:
+        raise DataError(f"--ext {ext}: no such format. Known: {', '.join(sorted(SUFFIXES))}.")
+    if out_dir.exists() and not out_dir.is_dir():
+        raise DataError(f"{out_dir}: must be a folder, is a file.")
+    seen: dict[Path, Path] = {}
+    for path, name in _inputs(source, out_dir):
+        end = f".{ext.lstrip('.')}" if ext else name.suffix
+        target = out_dir / name.parent / f"{name.stem}{suffix}{end}"
+        if target.resolve() == path.resolve():
+            raise DataError(f"{path}: would be replaced by its result. Give another --output.")
+        if target in seen:
+            raise DataError(f"{path}: would get the result file of {seen[target]}. Rename one.")
+        seen[target] = path
+        yield Job(path, target)
+
+
+def read_whole(path: Path) -> np.ndarray:
+    """(H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA as stored, upright; CMYK is converted.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    return read_image(path, mode="whole", cmyk="convert")
+
+
+def _inputs(source: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
+    """Each input with its path below the source folder."""
+    if source.is_file():
+        yield source, Path(source.name)
+        return
+    if not source.is_dir():
+        raise DataError(f"{source}: no such file or folder.")
+    inside = out_dir.resolve()
+    found = 0
+    for name in FolderStore(source, is_recursive=True).names:
+        path = source / name
+        # Results below the input are no inputs, or a second run would take them.
+        if inside != source.resolve() and path.resolve().is_relative_to(inside):
+            continue
+        found += 1
+        yield path, Path(name)
+    if not found:
+        raise DataError(f"{source}: has no images. Known formats: {', '.join(sorted(SUFFIXES))}.")

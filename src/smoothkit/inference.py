@@ -1,0 +1,107 @@
+"""``python -m smoothkit.inference``: a trained network on any image or folder of images.
+
+Kind and size of the network are read from the weights where they tell. Images keep their format,
+depth and alpha; a second run makes only what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from smoothkit.cli.arguments import add_pictures
+from smoothkit.cli.errors import exit_code_of
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="python -m smoothkit.inference",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument("--model_path", "-m", required=True, metavar="W.pth", help="the weights")
+    add_pictures(made)
+    which = made.add_mutually_exclusive_group()
+    which.add_argument("--arch", metavar="NAME", help="the network, where the weights do not tell")
+    which.add_argument("-opt", metavar="FILE.yml", help="an option file with its network_g")
+    made.add_argument(
+        "--tile_size",
+        "--tile",
+        type=_size,
+        default="auto",
+        metavar="N",
+        help="largest side of a tile in pixels; 'auto' (default): what memory allows",
+    )
+    made.add_argument(
+        "--tile_pad",
+        type=int,
+        metavar="N",
+        help="overlap of tiles; default: what makes the result that of the whole image",
+    )
+    made.add_argument(
+        "--amp",
+        choices=("off", "auto", "bf16", "fp16"),
+        default="off",
+        help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
+    )
+    made.add_argument(
+        "--color", choices=("bgr", "rgb"), help="channel order of the network; default: its own"
+    )
+    made.add_argument(
+        "--rounding", choices=("round", "truncate"), help="to 8 bits; default: that of its system"
+    )
+    made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run; 0 at the end, 2 if an input could not be used or the user has to put something right."""
+    args = parser().parse_args(argv)
+    return exit_code_of(lambda: _run(args))
+
+
+def _run(args: argparse.Namespace) -> int:
+    from smoothkit.cli import pictures
+    from smoothkit.core.log import setup_logging
+    from smoothkit.models.load import load_model
+
+    setup_logging()
+    restorer = load_model(
+        args.model_path,
+        network=_network(args),
+        device=args.device,
+        amp=args.amp,
+        color=args.color,
+        rounding=args.rounding,
+        tile_size=args.tile_size,
+        tile_pad=args.tile_pad,
+    )
+    return pictures.run(args, lambda image: restorer.restore(image, "bgr"))
+
+
+def _network(args: argparse.Namespace) -> Any:
+    if args.opt is None:
+        return args.arch
+    from smoothkit.core.errors import Fault
+    from smoothkit.core.options import read_options, thaw
+
+    file = read_options(args.opt)
+    section = file.data.get("network_g")
+    if not isinstance(section, dict):
+        raise file.error([Fault("network_g", "is missing. Give its 'type' and options there.")])
+    return thaw(section)
+
+
+def _size(text: str) -> int | str:
+    if text == "auto":
+        return text
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 'auto' or a number of pixels, got '{text}'")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

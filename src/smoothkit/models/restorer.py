@@ -1,0 +1,265 @@
+"""A trained network that takes images of any kind and size."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from math import isqrt
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.image_io import ImageIO
+from smoothkit.models.folding import fold_batch_norm
+from smoothkit.models.memory import budget, bytes_per_pixel
+from smoothkit.models.predictor import named_outputs
+from smoothkit.ops.io import Rounding, to_float, to_uint8, to_uint16
+from smoothkit.ops.pad import pad_to
+from smoothkit.ops.tensor import Color
+from smoothkit.ops.tile import Tile, tiles
+
+log = logging.getLogger(__name__)
+
+_SMALLEST_TILE = 16
+
+
+@dataclass(frozen=True)
+class RestorerSettings:
+    """How a network is run on images.
+
+    Args:
+        color: channel order that the network was trained with.
+        rounding: to 8 bits; 16 bits are always rounded.
+        tile_size: largest side of a tile in pixels, or ``auto``: what memory allows.
+        tile_pad: by how much tiles overlap; ~ takes the network's radius, which makes the result
+            that of the whole image.
+        dtype: of the arithmetic, under autocast where it is not float32.
+    """
+
+    color: Color = "rgb"
+    rounding: Rounding = "round"
+    tile_size: int | Literal["auto"] = "auto"
+    tile_pad: int | None = None
+    dtype: torch.dtype = torch.float32
+
+
+class Restorer:
+    """Callable: an image in, the network's image out, of the same kind.
+
+    Large images go through in tiles that are cut on the CPU; only one is on the device at a time.
+
+    Args:
+        net: the network; a copy in evaluation mode is kept.
+        device: where it runs.
+        settings: how.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        device: torch.device | str = "cpu",
+        settings: RestorerSettings | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        self.settings = settings or RestorerSettings()
+        self.io: ImageIO = getattr(net, "io", None) or _observed_io(net)
+        folded = fold_batch_norm(net).requires_grad_(False)
+        self.net = folded.to(self.device).to(memory_format=torch.channels_last)
+        self._bytes_per_pixel: float | None = None
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """The result for an RGB image.
+
+        Args:
+            image: (H, W), (H, W, 1), (H, W, 3) or, with alpha as the last channel, (H, W, 2) or
+                (H, W, 4); uint8, uint16, or floats in [0, 1].
+
+        Returns:
+            The same kind of array, larger by the network's scale. Floats are not clipped. Grey
+            stays grey; alpha is kept.
+
+        Raises:
+            ValueError: another shape or type.
+            DataError: the image does not fit the network or the memory.
+        """
+        return self.restore(image, "rgb")
+
+    def restore(self, image: np.ndarray, order: Color) -> np.ndarray:
+        """``__call__`` for an image whose colours are in the given order."""
+        colors, alpha = _split_alpha(image)
+        is_grey = colors.shape[2] == 1
+        if is_grey and self.io.channels == 3:
+            result = self._tiled(np.repeat(colors, 3, axis=2))
+            result = _mean_of_channels(result)
+        elif colors.shape[2] == self.io.channels:
+            turn = slice(None, None, 1 if order == self.settings.color or is_grey else -1)
+            result = self._tiled(colors[..., turn])[..., turn]
+        else:
+            raise DataError(
+                f"the network takes {self.io.channels} channels, the image has {colors.shape[2]}."
+            )
+        return _joined(result, alpha, like=image, scale=self.io.scale)
+
+    def _tiled(self, pixels: np.ndarray) -> np.ndarray:
+        height, width, _ = pixels.shape
+        scale = self.io.scale
+        out: np.ndarray | None = None
+        for tile in self._plan(height, width):
+            for part, result in self._computed(pixels, tile):
+                if out is None:
+                    shape = (height * scale, width * scale, result.shape[2])
+                    out = np.empty(shape, result.dtype)
+                out[part.outside(scale)] = result
+        assert out is not None
+        return out
+
+    def _plan(self, height: int, width: int) -> list[Tile]:
+        overlap = self._overlap()
+        if self.settings.tile_size == "auto":
+            size = self._affordable_side(height, width, overlap)
+        else:
+            size = int(self.settings.tile_size)
+        if overlap is None:
+            if size < max(height, width) and self.settings.tile_size != "auto":
+                raise DataError(
+                    "this network looks at the whole image, so its tiles would not fit together. "
+                    "Give tile_pad to cut it into tiles anyway."
+                )
+            size, overlap = max(height, width), 0
+        return list(tiles(height, width, size, overlap, self.io.multiple_of))
+
+    def _overlap(self) -> int | None:
+        given = self.settings.tile_pad
+        return self.io.radius if given is None else given
+
+    def _affordable_side(self, height: int, width: int, overlap: int | None) -> int:
+        if self._bytes_per_pixel is None:
+            self._bytes_per_pixel = bytes_per_pixel(self._forward, self._probe)
+        pixels = budget(self.device) / self._bytes_per_pixel
+        if height * width <= pixels:
+            return max(height, width)
+        return max(isqrt(int(pixels)) - 2 * (overlap or 0), _SMALLEST_TILE)
+
+    def _probe(self, side: int) -> Tensor:
+        side = max(-(-side // self.io.multiple_of) * self.io.multiple_of, self.io.min_size)
+        image = torch.zeros(1, self.io.channels, side, side, device=self.device)
+        return image.contiguous(memory_format=torch.channels_last)
+
+    def _computed(self, pixels: np.ndarray, tile: Tile) -> Iterator[tuple[Tile, np.ndarray]]:
+        """The tile's part of the result; in four pieces where memory does not hold the window."""
+        try:
+            yield tile, self._result(pixels, tile)
+            return
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+        pieces = self._quarters(tile, *pixels.shape[:2])
+        for piece in pieces:
+            yield from self._computed(pixels, piece)
+
+    def _quarters(self, tile: Tile, height: int, width: int) -> list[Tile]:
+        side = max(tile.bottom - tile.top, tile.right - tile.left)
+        overlap = self._overlap()
+        if overlap is None or side // 2 < _SMALLEST_TILE:
+            raise DataError(
+                f"{self.device}: out of memory for a window of {tile.area} pixels, which cannot "
+                "be made smaller. Free some memory, or use '--amp auto'."
+            )
+        log.warning("out of memory with tiles of %d pixels; going on with %d.", side, side // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.settings = replace(self.settings, tile_size=side // 2)
+        smaller = tiles(height, width, side // 2, overlap, self.io.multiple_of)
+        return [t for t in smaller if _overlaps(t, tile)]
+
+    def _result(self, pixels: np.ndarray, tile: Tile) -> np.ndarray:
+        top, left, bottom, right = tile.window
+        window = pixels[top:bottom, left:right]
+        values = window if window.dtype.kind == "f" else to_float(window)
+        image = torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self.device)
+        result = self._forward(image.permute(2, 0, 1)[None])  # channels last already
+        result = result[(..., *tile.inside(self.io.scale))]
+        array = result[0].permute(1, 2, 0).cpu().numpy()
+        if pixels.dtype == np.uint8:
+            return to_uint8(array, self.settings.rounding)
+        return to_uint16(array) if pixels.dtype == np.uint16 else array
+
+    @torch.inference_mode()
+    def _forward(self, image: Tensor) -> Tensor:
+        image = pad_to(image, multiple_of=self.io.multiple_of, min_size=self.io.min_size)
+        with self._autocast():
+            raw = self.net(image)
+        return named_outputs(self.net, raw)["pred"].float()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        dtype = self.settings.dtype
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+
+
+def _split_alpha(image: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """(H, W, 1 or 3) colours and (H, W) alpha."""
+    is_known = image.dtype in (np.uint8, np.uint16, np.float32, np.float64)
+    if not is_known or image.ndim not in (2, 3) or not image.size:
+        raise ValueError(
+            "image: must be (H, W) or (H, W, 1 to 4), uint8, uint16 or floats in [0, 1], "
+            f"got {image.shape} {image.dtype}."
+        )
+    image = image[..., None] if image.ndim == 2 else image
+    if image.shape[2] in (1, 3):
+        return image, None
+    if image.shape[2] in (2, 4):
+        return image[..., :-1], image[..., -1]
+    raise ValueError(f"image: must have 1 to 4 channels, got {image.shape[2]}.")
+
+
+def _joined(
+    result: np.ndarray, alpha: np.ndarray | None, *, like: np.ndarray, scale: int
+) -> np.ndarray:
+    """The result with alpha at its size, in the shape and type of the image."""
+    if alpha is not None:
+        if scale != 1:
+            size = (result.shape[1], result.shape[0])
+            alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)
+        result = np.concatenate([result, alpha[..., None]], axis=2)
+    result = result[..., 0] if like.ndim == 2 else result
+    return np.ascontiguousarray(result, dtype=like.dtype)
+
+
+def _mean_of_channels(image: np.ndarray) -> np.ndarray:
+    mean: np.ndarray = image.mean(axis=2, keepdims=True, dtype=np.float64)
+    levels = mean if image.dtype.kind == "f" else np.rint(mean)
+    return levels.astype(image.dtype)
+
+
+def _overlaps(a: Tile, b: Tile) -> bool:
+    return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)  # the CPU's allocator and MPS raise plain errors
+    return (
+        "not enough memory" in text or "can't allocate memory" in text or "MPS backend out" in text
+    )
+
+
+def _observed_io(net: nn.Module) -> ImageIO:
+    """Facts about a network that does not state its own; not known to be local."""
+    first = next((m for m in net.modules() if isinstance(m, nn.Conv2d)), None)
+    channels = first.in_channels if first is not None else 3
+    multiple = int(getattr(net, "window_size", 1))
+    side = -(-32 // multiple) * multiple
+    parameter = next(net.parameters())
+    was_training = net.training
+    with torch.inference_mode():
+        probe = torch.zeros(1, channels, side, side, device=parameter.device)
+        result = named_outputs(net, net.eval()(probe))["pred"]
+    net.train(was_training)
+    return ImageIO(channels=channels, multiple_of=multiple, scale=result.shape[-1] // side)
