@@ -1,0 +1,111 @@
+"""The training step of full-size JESS-Net: ours against a plain one in eager float32, as JSON.
+
+Both start from the same weights and see the same batches; the losses of 20 steps are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import torch
+from common import interleaved, report
+from torch import Tensor
+
+from smoothkit.losses import build_loss
+from smoothkit.models import build_model
+
+LOSSES = {
+    "coarse_opt": {"type": "L1Loss", "pred": "coarse"},
+    "pixel_opt": {"type": "L1Loss"},
+    "ssim_opt": {"type": "MultiScaleSSIMLoss"},
+    "edge_opt": {"type": "BalancedEdgeLoss", "loss_weight": 0.001},
+}
+OURS = {
+    "float32": {"channels_last": True},
+    "float32 compiled": {"channels_last": True, "compile": True},
+    "bf16": {"channels_last": True, "amp": "bf16"},
+    "bf16 compiled": {"channels_last": True, "amp": "bf16", "compile": True},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--patch", type=int, default=128)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=20, help="whose losses are compared")
+    parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
+    parser.add_argument("--num_gpu", type=int, default=0)
+    args = parser.parse_args()
+    device = "cuda" if args.num_gpu else "cpu"
+    batches = [batch(args, seed, device) for seed in range(args.steps)]
+    steps: dict[str, Callable[[dict[str, Tensor]], float]] = {"plain": plain_step(device)}
+    steps |= {name: our_step(OURS[name], args.num_gpu) for name in args.only}
+    losses = {name: [step(b) for b in batches] for name, step in steps.items()}
+    seconds = interleaved(
+        {name: lambda step=step: step(batches[0]) for name, step in steps.items()}, args.repeats
+    )
+    report(
+        what="training step of full-size JESS-Net",
+        batch=args.batch,
+        patch=args.patch,
+        seconds=seconds,
+        times_faster={name: seconds["plain"] / seconds[name] for name in args.only},
+        largest_relative_difference_of_losses={
+            name: max(abs(a / b - 1) for a, b in zip(values, losses["plain"], strict=True))
+            for name, values in losses.items()
+        },
+    )
+
+
+def batch(args: argparse.Namespace, seed: int, device: str) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    size = (args.batch, 3, args.patch, args.patch)
+    lq, gt = (torch.rand(size, generator=generator) for _ in range(2))
+    item = {"lq": lq, "gt": gt, "edge": (gt[:, :1] > 0.9).byte()}
+    return {name: value.to(device) for name, value in item.items()}
+
+
+def options(extra: dict[str, object], num_gpu: int, *, fused: bool) -> dict[str, object]:
+    return {
+        "num_gpu": num_gpu,
+        "network_g": {"type": "JESSNet"},
+        "train": {"optim_g": {"type": "Adam", "lr": 1e-4, "fused": fused}, **LOSSES, **extra},
+    }
+
+
+def our_step(extra: dict[str, object], num_gpu: int) -> Callable[[dict[str, Tensor]], float]:
+    torch.manual_seed(0)
+    model = build_model(options(extra, num_gpu, fused=True))
+
+    def step(data: dict[str, Tensor]) -> float:
+        model.feed_data(data)
+        model.optimize_parameters(1)
+        return model.get_current_log()["l_total"]
+
+    return step
+
+
+def plain_step(device: str) -> Callable[[dict[str, Tensor]], float]:
+    """The step as a script would write it."""
+    torch.manual_seed(0)
+    num_gpu = int(device == "cuda")
+    net = build_model(options({}, num_gpu, fused=False)).net.train()
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
+    l1, ssim, edge = (build_loss(LOSSES[name]) for name in ("pixel_opt", "ssim_opt", "edge_opt"))
+
+    def step(data: dict[str, Tensor]) -> float:
+        optimizer.zero_grad()
+        out = net.named(net(data["lq"]))
+        loss = l1(out["coarse"], data["gt"]) + l1(out["pred"], data["gt"])
+        loss = loss + ssim(out["pred"], data["gt"]) + edge(out["edge_logits"], data["edge"])
+        loss.backward()
+        optimizer.step()
+        return loss.item()
+
+    return step
+
+
+if __name__ == "__main__":
+    main()
