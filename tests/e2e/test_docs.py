@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,53 @@ def test_held_out_pairs_share_no_picture_with_training(demo):
     assert names["train"]
     assert names["test"]
     assert not names["train"] & names["test"]
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    """Code blocks of a page whose fence names this language, or none where it is empty."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+
+
+def our_commands() -> list[str]:
+    """Every ``python ...`` line of the documents' code blocks, comments cut off."""
+    lines = [
+        line.partition("  #")[0].strip()
+        for page in PAGES
+        for language in ("", "sh")
+        for block in fenced(page, language)
+        for line in block.splitlines()
+    ]
+    return sorted({line for line in lines if line.startswith("python ")})
+
+
+@pytest.fixture(scope="module")
+def workplace(demo) -> Path:
+    """The folder of the demo with what the documents call FILE.yml, W.pth and photographs."""
+    root, _ = demo
+    run = root / "experiments/JESSNet_demo_quick"
+    shutil.copy(run / "options.yml", root / "FILE.yml")
+    shutil.copy(run / "models/net_g_latest.pth", root / "W.pth")
+    (root / "photographs").symlink_to(root / "datasets/samples_quick/test/photographs")
+    return root
+
+
+@pytest.mark.parametrize("command", our_commands())
+def test_a_command_of_the_documents_runs(command, workplace):
+    words = [sys.executable, *command.split()[1:]]
+    environment = {**plain_environment(), "SMOOTHKIT_QUICK": "1"}
+    done = subprocess.run(words, cwd=workplace, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_python_of_the_documents_runs(workplace, monkeypatch):
+    monkeypatch.chdir(workplace)
+    blocks = [block for page in PAGES for block in fenced(page, "python")]
+    assert blocks
+    for block in blocks:
+        names = {"image": np.zeros((8, 8, 3), np.uint8)}
+        exec(block, names)
+        if "smooth" in names:
+            assert names["smooth"].shape == (8, 8, 3)
 
 
 @pytest.mark.slow
