@@ -134,10 +134,11 @@ class EdgeNet(nn.Module):
 
     def interpret(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Features joined with edge logits (N, dim + 1, H, W), edge logits, image."""
+        # One name for features alone and joined, so that the former do not stay in memory.
         features = self.descriptor(x)
         edge_logits = self.interpreter1(features)
-        joined = torch.cat([features, edge_logits], dim=1)
-        return joined, edge_logits, self.interpreter2(joined)
+        features = torch.cat([features, edge_logits], dim=1)
+        return features, edge_logits, self.interpreter2(features)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Edge logits (N, 1, H, W), image (N, out_c, H, W)."""
@@ -171,7 +172,8 @@ class EdgeRefineNet(EdgeNet):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Edge logits (N, 1, H, W), coarse image and residual (N, out_c, H, W); add these two."""
         joined, edge_logits, coarse = self.interpret(x)
-        return edge_logits, coarse, self.refine(torch.cat([joined, coarse], dim=1))
+        joined = torch.cat([joined, coarse], dim=1)
+        return edge_logits, coarse, self.refine(joined)
 
     def named(self, raw: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """What ``forward`` returned, by the names that losses ask for."""

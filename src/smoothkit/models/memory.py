@@ -12,8 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 _GIGABYTE = 2**30
-# Convolutions lay their input out anew, which no tensor shows.
-_HIDDEN_SHARE = 1.3
+# What no tensor shows: convolutions may lay their input out anew.
+_HIDDEN_SHARE = 1.1
 
 
 class _LiveBytes(TorchDispatchMode):
@@ -74,4 +74,4 @@ def budget(device: torch.device) -> float:
         return 0.7 * float(free)
     # Large enough for the overlap of tiles not to cost more than the tiles, small enough for a
     # laptop with other things to do.
-    return 1.25 * _GIGABYTE
+    return 1.5 * _GIGABYTE

@@ -167,7 +167,7 @@ def test_automatic_tiles_fit_the_memory(monkeypatch) -> None:
     restorer = Restorer(jess())
     sizes = []
     forward = restorer._forward
-    monkeypatch.setattr(module, "budget", lambda device: 170**2 * 4 * 4 * 8 * 1.3)
+    monkeypatch.setattr(module, "budget", lambda device: 170**2 * 4 * 4 * 8 * 1.1)
     restorer._affordable_side(1000, 1000, 0)  # the probes are no tiles
     monkeypatch.setattr(restorer, "_forward", lambda x: sizes.append(x[0, 0].numel()) or forward(x))
     np.testing.assert_allclose(restorer(image), whole, atol=1e-5)
@@ -183,7 +183,7 @@ def test_memory_is_that_of_the_largest_set_of_living_tensors() -> None:
         return second.sum(1)  # 1 more, beside 8
 
     counted = bytes_per_pixel(run, lambda side: torch.ones(1, 1, side, side))
-    assert counted == pytest.approx(1.3 * 12 * 4)
+    assert counted == pytest.approx(1.1 * 12 * 4)
 
 
 @pytest.mark.parametrize(
