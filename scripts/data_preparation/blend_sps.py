@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from smoothkit.cli.errors import exit_code_of
+from smoothkit.core.parallel import parse_shard
 from smoothkit.systems.jess.prepare import blend_folder
 
 
@@ -27,6 +28,10 @@ def main() -> int:
         help="what edges are taken from; default: %(default)s, as in the published data",
     )
     parser.add_argument("--map_file", help="a map.txt whose numbers are kept")
+    parser.add_argument("--workers", type=int, help="threads; default: one a core")
+    parser.add_argument(
+        "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
+    )
     args = parser.parse_args()
     count = blend_folder(
         args.tx_dir,
@@ -34,6 +39,8 @@ def main() -> int:
         args.out_dir,
         edge_channel=args.edge_channel,
         map_file=args.map_file,
+        workers=args.workers,
+        shard=parse_shard(args.shard),
     )
     print(f"{args.out_dir}: {count} pairs written")
     return 0

@@ -28,18 +28,35 @@ def blend(texture: np.ndarray, gt: np.ndarray) -> np.ndarray:
 
     Source: Feng et al., "Easy2Hard", IEEE TNNLS 2021, blending script.
     """
+    blended: np.ndarray = gt.astype(np.float64) + _variation(grey_texture(texture), gt)[..., None]
+    return blended
+
+
+def grey_texture(texture: np.ndarray) -> np.ndarray:
+    """(h, w) float32 grey levels of a (h, w, 3) uint8 BGR texture."""
     # Reference quirk: weights for RGB meet BGR data, so blue counts 0.299 and red 0.114.
-    grey = cv2.cvtColor(texture.astype(np.float32), cv2.COLOR_RGB2GRAY)
-    height, width = gt.shape[:2]
-    tiled = grey[np.arange(height)[:, None] % len(grey), np.arange(width) % grey.shape[1]]
+    grey: np.ndarray = cv2.cvtColor(texture.astype(np.float32), cv2.COLOR_RGB2GRAY)
+    return grey
+
+
+def observation(grey: np.ndarray, gt: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: ``blend`` of a texture's grey levels, rounded and clipped."""
+    # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
+    levels: np.ndarray = cv2.add(gt, cv2.merge([_variation(grey, gt)] * 3), dtype=cv2.CV_8U)
+    return levels
+
+
+def training_pair(gt: np.ndarray, blended: np.ndarray) -> np.ndarray:
+    """(H, 2W, 3) uint8: ground truth left, what ``blend`` gave right, rounded and clipped."""
+    return np.concatenate([gt, np.clip(np.rint(blended), 0, 255).astype(np.uint8)], axis=1)
+
+
+def _variation(grey: np.ndarray, gt: np.ndarray) -> np.ndarray:
+    """(H, W) the texture repeated over the ground truth, less its mean there."""
+    rows, cols = np.arange(gt.shape[0]) % len(grey), np.arange(gt.shape[1]) % grey.shape[1]
+    tiled: np.ndarray = grey.take(rows, axis=0).take(cols, axis=1)
     tiled -= tiled.mean()
-    observation: np.ndarray = gt.astype(np.float64) + tiled[..., None]
-    return observation
-
-
-def training_pair(gt: np.ndarray, observation: np.ndarray) -> np.ndarray:
-    """(H, 2W, 3) uint8: ground truth left, observation right, rounded and clipped."""
-    return np.concatenate([gt, np.clip(np.rint(observation), 0, 255).astype(np.uint8)], axis=1)
+    return tiled
 
 
 def edge_map(gt: np.ndarray, channel: EdgeChannel = "blue") -> np.ndarray:

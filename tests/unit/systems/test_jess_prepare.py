@@ -46,6 +46,24 @@ def blended(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_workers_and_shards_make_the_same_files(blended: Path) -> None:
+    whole = contents(blended / "out")
+    for shard in ((3, 3), (1, 3), (2, 3)):
+        blend_folder(blended / "tx", blended / "gt", blended / "parts", workers=1, shard=shard)
+    assert contents(blended / "parts") == whole
+
+
+def test_a_shard_makes_its_ground_truths_only(blended: Path) -> None:
+    out = blended / "part"
+    assert blend_folder(blended / "tx", blended / "gt", out, shard=(2, 2)) == 2
+    assert names(sorted((out / "train").iterdir())) == ["1.png", "4.png"]
+
+
 def test_pairs_are_numbered_by_texture_then_ground_truth_in_name_order(blended: Path) -> None:
     brick, wood = (read_image(blended / "tx" / n) for n in ("Brick.png", "wood.png"))
     for b, name in enumerate(("a.png", "b.2.png", "ü.png")):

@@ -6,19 +6,18 @@ Images are (H, W, 3) float32 in [0, 1], BGR; results are rounded to bytes before
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_json
+from smoothkit.core.parallel import in_threads
 from smoothkit.metrics.smoothing import psnr, ssim
 from smoothkit.ops.filters import apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
@@ -36,8 +35,6 @@ GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
 }
 
 Smoother = Callable[["Pair"], np.ndarray]
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def compare(
         values = [measure(image, pair) for image in images.values()]
         return values, {**images, TRUTH: pair.gt} if path in shown else {}
 
-    outcomes = _in_threads(assess, paths)
+    outcomes = list(in_threads(assess, paths))
     means = np.mean([values for values, _ in outcomes], axis=0).tolist()
     scores = {name: Score(*mean) for name, mean in zip(methods, means, strict=True)}
     pictures = [images for _, images in outcomes if images]
@@ -139,7 +136,7 @@ def tune(name: str, grid: Mapping[str, Sequence[float]], pairs: Sequence[Pair]) 
         return float(np.mean([measure(smoother(pair), pair)[0] for pair in pairs]))
 
     candidates = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    qualities = _in_threads(quality, candidates)
+    qualities = list(in_threads(quality, candidates))
     return candidates[int(np.argmax(qualities))]
 
 
@@ -233,12 +230,6 @@ def _read_result(path: Path, pair: Pair) -> np.ndarray:
         size, wanted = image.shape[:2], pair.gt.shape[:2]
         raise DataError(f"{path}: must be {wanted} pixels (H, W), got {size}.")
     return image
-
-
-def _in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """``function`` of each item, in order; numpy, OpenCV and scipy let go of the interpreter."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(function, items))
 
 
 def _draw(paths: Sequence[Path], count: int | None, seed: int) -> list[Path]:

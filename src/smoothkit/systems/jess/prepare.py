@@ -7,17 +7,20 @@ counted in sorted name order; ``edge/<b>.png`` the edges of ground truth b; ``ma
 from __future__ import annotations
 
 import os
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, write_text
+from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.store import FolderStore
-from smoothkit.ops.blend import EdgeChannel, blend, edge_map, training_pair
+from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
 from smoothkit.ops.filters import apply_filter, check_filter
 from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, write_image
 
@@ -33,6 +36,8 @@ def blend_folder(
     *,
     edge_channel: EdgeChannel = "blue",
     map_file: str | Path | None = None,
+    workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
 ) -> int:
     """Blend every texture with every ground truth; returns the number of pairs written.
 
@@ -44,6 +49,9 @@ def blend_folder(
         out_dir: made where missing; gets ``train``, ``edge``, ``map.txt`` and ``sources.json``.
         edge_channel: what the edges are taken from; see ``edge_map``.
         map_file: numbers of the ground truths from an earlier data set, instead of name order.
+        workers: threads; None for one a core.
+        shard: (I, N) makes the pairs of every N-th ground truth, from the I-th on. Several shards
+            may write into one ``out_dir``.
 
     Raises:
         DataError: an image or the map cannot be used, or ``out_dir`` was made from other images.
@@ -54,22 +62,25 @@ def blend_folder(
     out_dir = Path(out_dir)
     texture_paths = image_files(texture_dir)
     gt_paths = _numbered(image_files(gt_dir), map_file)
-    textures = [_read_8_bits(path) for path in texture_paths]
+    textures = [grey_texture(_read_8_bits(path)) for path in texture_paths]
     for path in gt_paths:  # all of them first: a bad one must not leave half a data set behind
         _read_8_bits(path)
     _claim(out_dir, textures=texture_paths, ground_truths=gt_paths)
     map_lines = [f"{_stem(path)},{b}\n" for b, path in enumerate(gt_paths)]
     write_text(out_dir / MAP_FILE, "".join(map_lines))
-    num_written = 0
-    for b, gt_path in enumerate(gt_paths):
-        gt = _read_8_bits(gt_path)
+
+    def make(b: int) -> int:
+        gt = _read_8_bits(gt_paths[b])
         write_image(out_dir / "edge" / f"{b}.png", edge_map(gt, edge_channel))
-        for t, texture in enumerate(textures):
-            path = _pair_path(out_dir, t * len(gt_paths) + b)
-            if not _is_whole(path):
-                write_image(path, training_pair(gt, blend(texture, gt)))
-                num_written += 1
-    return num_written
+        paths = [_pair_path(out_dir, t * len(gt_paths) + b) for t in range(len(textures))]
+        missing = [t for t, path in enumerate(paths) if not _is_whole(path)]
+        for t in missing:
+            write_image(paths[t], np.concatenate([gt, observation(textures[t], gt)], axis=1))
+        return len(missing)
+
+    numbers = of_shard(range(len(gt_paths)), shard)
+    made = in_threads(make, numbers, workers)
+    return sum(tqdm(made, total=len(numbers), unit="image", disable=not sys.stderr.isatty()))
 
 
 def split_val(
