@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from common import interleaved, report
+
 from smoothkit.data.samples import photograph, sample_textures
 from smoothkit.ops.io import write_image
 from smoothkit.systems.jess.prepare import blend_folder

@@ -12,7 +12,8 @@ body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; padding: 1rem; max-
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 img { max-width: 100%; height: auto; image-rendering: auto; }
 figure { margin: 0; } figcaption { font-size: .85rem; overflow-wrap: anywhere; }
-.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)); }
+.grid { display: grid; gap: 1rem; grid-template-columns:
+  repeat(auto-fill, minmax(min(100%, var(--width)), 1fr)); }
 .scroll { overflow-x: auto; } h1, h2, h3 { overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin-bottom: .5rem; } summary { cursor: pointer; margin: .5rem 0; }
 pre { overflow-x: auto; padding: .5rem; background: var(--soft); font-size: .85rem; }
