@@ -1,12 +1,26 @@
-"""Smooth every photograph of a folder with a classical filter, as ground truths for blending."""
+"""Smooth the photographs of a folder into ground truths for blending.
+
+With --method, one filter makes OUT_DIR/<stem>.png of each. Without it, many filters make candidates
+of each; the best, by edges kept against texture removed, is linked into OUT_DIR/SPS-GT, and a sheet
+in OUT_DIR/sheets shows all of them. A run that was cut short goes on where it stopped.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
+from tqdm import tqdm
+
 from smoothkit.cli.errors import exit_code_of
+from smoothkit.core.parallel import parse_shard
 from smoothkit.ops.filters import FILTERS, describe_filters, parse_setting
+from smoothkit.systems.jess.ground_truth import (
+    DEFAULT_GRID,
+    choose_ground_truths,
+    merge_selections,
+    parse_grid,
+)
 from smoothkit.systems.jess.prepare import make_smooth_gt
 
 
@@ -17,21 +31,60 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--photo_dir", required=True, help="folder of images")
-    parser.add_argument("--out_dir", required=True, help="gets <stem>.png for each of them")
-    parser.add_argument("--method", choices=FILTERS, default="l0", help="default: %(default)s")
+    parser.add_argument("--out_dir", required=True, help="gets the results")
+    parser.add_argument("--method", choices=FILTERS, help="this filter for all photographs")
     parser.add_argument(
         "--set",
         nargs="+",
         type=parse_setting,
         default=[],
         metavar="NAME=NUMBER",
-        help="settings of the filter",
+        help="settings of --method",
+    )
+    parser.add_argument(
+        "--grid",
+        nargs="+",
+        default=DEFAULT_GRID,
+        metavar="NAME:SETTING=A,B",
+        help=f"filters and values to try; default: {' '.join(DEFAULT_GRID)}",
+    )
+    parser.add_argument("--workers", type=int, help="photographs at a time; default: one a core")
+    parser.add_argument(
+        "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
     )
     args = parser.parse_args()
-    settings = dict(args.set)
-    count = make_smooth_gt(args.photo_dir, args.out_dir, method=args.method, settings=settings)
-    print(f"{args.out_dir}: {count} images")
-    return 0
+    if not args.method and args.set:
+        parser.error("--set: belongs to --method; settings to try are given by --grid")
+    if args.method and args.grid is not DEFAULT_GRID:
+        parser.error("--grid: takes the place of --method; give one of them")
+    if args.method:
+        settings = dict(args.set)
+        count = make_smooth_gt(
+            args.photo_dir,
+            args.out_dir,
+            method=args.method,
+            settings=settings,
+            workers=args.workers,
+        )
+        print(f"{args.out_dir}: {count} images")
+        return 0
+    return choose(args)
+
+
+def choose(args: argparse.Namespace) -> int:
+    """Make and choose candidates; 2 where a photograph could not be read."""
+    candidates = parse_grid(args.grid)
+    shard = parse_shard(args.shard)
+    done = choose_ground_truths(
+        args.photo_dir, args.out_dir, candidates, workers=args.workers, shard=shard
+    )
+    reasons = []
+    for _, reason in tqdm(done, unit="photograph", disable=not sys.stderr.isatty()):
+        if reason:
+            reasons.append(reason)
+            print(f"skipped: {reason}", file=sys.stderr)
+    print(merge_selections(args.out_dir))
+    return 2 if reasons else 0
 
 
 if __name__ == "__main__":

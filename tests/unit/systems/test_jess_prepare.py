@@ -246,3 +246,9 @@ def test_two_photographs_of_one_stem_are_refused(tmp_path: Path) -> None:
     write_images(tmp_path / "in", "a.bmp", "a.png")
     with pytest.raises(DataError, match=r"a\.png: has the name of a\.bmp"):
         make_smooth_gt(tmp_path / "in", tmp_path / "out")
+
+
+def test_photographs_are_not_replaced_by_their_ground_truths(tmp_path: Path) -> None:
+    write_images(tmp_path, "a.png")
+    with pytest.raises(DataError, match="holds the photographs, which would be replaced"):
+        make_smooth_gt(tmp_path, tmp_path)

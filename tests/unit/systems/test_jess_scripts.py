@@ -28,7 +28,13 @@ def test_sample_data_lead_to_a_comparison(run, capsys: pytest.CaptureFixture[str
     assert run("data_preparation/make_sample_data.py", "--out_dir s") == 0
     for split in ("train", "test"):
         folders = f"--photo_dir s/{split}/photographs --out_dir gt/{split}"
-        assert run("data_preparation/make_smooth_gt.py", f"{folders} --set lam=0.01 kappa=2") == 0
+        assert (
+            run(
+                "data_preparation/make_smooth_gt.py",
+                f"{folders} --method l0 --set lam=0.01 kappa=2",
+            )
+            == 0
+        )
         folders = f"--tx_dir s/{split}/textures --bg_dir gt/{split} --out_dir {split}"
         assert run("data_preparation/blend_sps.py", folders) == 0
     assert run("data_preparation/split_val.py", "--train_dir train/train --val_dir train/val") == 0
@@ -49,8 +55,13 @@ def test_sample_data_lead_to_a_comparison(run, capsys: pytest.CaptureFixture[str
         ),
         (
             "make_smooth_gt",
-            "--photo_dir x --out_dir y --set lam=0",
+            "--photo_dir x --out_dir y --method l0 --set lam=0",
             "l0.lam: must be above 0, got 0",
+        ),
+        (
+            "make_smooth_gt",
+            "--photo_dir x --out_dir y --grid rtv:lam=0.01 rtf:lam=1",
+            "rtf: no such filter. Did you mean 'rtv'",
         ),
         (
             "blend_sps",
@@ -65,6 +76,20 @@ def test_fault_is_one_line_and_exit_code_2(
 ) -> None:
     assert run(f"data_preparation/{script}.py", arguments) == 2
     assert capsys.readouterr().err.strip().startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--set lam=1", "--set: belongs to --method"),
+        ("--method rtv --grid l0", "--grid: takes the place of --method"),
+    ],
+)
+def test_settings_that_would_have_no_effect_are_usage_errors(
+    run, capsys: pytest.CaptureFixture[str], arguments: str, told: str
+) -> None:
+    assert run("data_preparation/make_smooth_gt.py", f"--photo_dir x --out_dir y {arguments}") == 2
+    assert told in capsys.readouterr().err
 
 
 def test_fraction_out_of_range_is_a_usage_error(run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,6 +128,7 @@ def make_smooth_gt(
     *,
     method: str = "l0",
     settings: Mapping[str, Any] | None = None,
+    workers: int | None = None,
 ) -> int:
     """Filter every image of a folder into ``<stem>.png``; returns how many.
 
@@ -136,19 +137,24 @@ def make_smooth_gt(
         out_dir: made where missing; files of the same names are replaced.
         method: a name of ``FILTERS``.
         settings: keyword arguments of the filter.
+        workers: images at a time; None for one a core.
 
     Raises:
         OptionError: unknown filter or setting, or a setting out of range.
-        DataError: an image cannot be used, or two would get one name.
+        DataError: an image cannot be used, two would get one name, or the folders are one.
     """
     settings = settings or {}
     check_filter(method, settings)
     paths = image_files(photo_dir)
-    _refuse_twins(paths, [path.stem for path in paths])
-    for path in paths:
+    refuse_twins(paths, [path.stem for path in paths])
+    if Path(out_dir).resolve() == Path(photo_dir).resolve():
+        raise DataError(f"{out_dir}: holds the photographs, which would be replaced. Give another.")
+
+    def make(path: Path) -> None:
         smooth = apply_filter(method, read_image(path), settings)
         write_image(Path(out_dir) / f"{path.stem}.png", smooth)
-    return len(paths)
+
+    return sum(1 for _ in in_threads(make, paths, workers))
 
 
 def image_files(folder: str | Path) -> list[Path]:
@@ -184,7 +190,7 @@ def read_map(path: str | Path) -> dict[str, int]:
 def _numbered(paths: list[Path], map_file: str | Path | None) -> list[Path]:
     """The ground truths in the order of their numbers."""
     stems = [_stem(path) for path in paths]
-    _refuse_twins(paths, stems)
+    refuse_twins(paths, stems)
     if map_file is None:
         return paths
     numbers = read_map(map_file)
@@ -201,7 +207,12 @@ def _stem(path: Path) -> str:
     return path.name.partition(".")[0]
 
 
-def _refuse_twins(paths: Sequence[Path], stems: Sequence[str]) -> None:
+def refuse_twins(paths: Sequence[Path], stems: Sequence[str]) -> None:
+    """Refuse files that would get one name.
+
+    Raises:
+        DataError: names both.
+    """
     first: dict[str, Path] = {}
     for path, stem in zip(paths, stems, strict=True):
         if stem in first:

@@ -1,0 +1,171 @@
+"""Ground truths from photographs: candidates of many filters, the best one chosen by a score.
+
+Layout below the output folder: ``candidates/<photograph>/<filter>.png``, the best of them linked as
+``SPS-GT/<photograph>.png``, ``sheets/<photograph>.png`` and ``.html``, and what was measured in
+``selection/<photograph>.json``. Every photograph is finished on its own, so a run that was cut
+short goes on where it stopped, and several machines can share the work.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.files import write_json
+from smoothkit.core.parallel import in_threads, of_shard
+from smoothkit.ops.filters import apply_filter, check_filter, parse_setting
+from smoothkit.ops.io import read_bytes, read_image, write_image
+from smoothkit.ops.screening import Screening, screen
+from smoothkit.systems.jess.contact_sheet import write_sheet
+from smoothkit.systems.jess.prepare import image_files, refuse_twins
+
+log = logging.getLogger(__name__)
+
+# Around the settings that the paper's repository shows for its easy images.
+DEFAULT_GRID = (
+    "bilateral:sigma_color=0.08,0.2:sigma_space=6",
+    "rolling_guidance:sigma_r=0.08:sigma_s=3,6:iterations=2",
+    "l0:lam=0.003,0.01,0.03",
+    "rtv:lam=0.005,0.01:sharpness=0.008,0.02",
+    "sd:lam=3,10:iterations=5",
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A filter with its settings."""
+
+    method: str
+    settings: Mapping[str, float]
+
+    @property
+    def label(self) -> str:
+        """Its name in files and tables."""
+        return "_".join([self.method, *(f"{k}={v:g}" for k, v in self.settings.items())])
+
+
+def parse_grid(words: Sequence[str]) -> list[Candidate]:
+    """The candidates of ``NAME:SETTING=A,B:SETTING=C``, all combinations of each word.
+
+    Raises:
+        OptionError: unknown filter or setting, or another form.
+    """
+    candidates = []
+    for word in words:
+        method, *parts = word.split(":")
+        settings = {}
+        for part in parts:
+            name, _, values = part.partition("=")
+            settings[name] = [parse_setting(f"{name}={value}")[1] for value in values.split(",")]
+        for chosen in product(*settings.values()):
+            candidate = Candidate(method, dict(zip(settings, chosen, strict=True)))
+            check_filter(method, candidate.settings)
+            candidates.append(candidate)
+    if len({c.label for c in candidates}) < len(candidates):
+        raise OptionError("--grid: names a filter with the same settings twice.")
+    return candidates
+
+
+def choose_ground_truths(
+    photo_dir: str | Path,
+    out_dir: str | Path,
+    candidates: Sequence[Candidate],
+    *,
+    workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+) -> Iterator[tuple[Path, str | None]]:
+    """Filter, measure and choose; yields each photograph with why it was skipped, or None.
+
+    Args:
+        photo_dir: 8- or 16-bit images.
+        out_dir: gets the folders that the module names.
+        candidates: what to try.
+        workers: photographs at a time; None for one a core.
+        shard: (I, N) takes every N-th photograph, from the I-th on.
+
+    Raises:
+        DataError: no photographs, two of one name, or a file that cannot be written.
+    """
+    paths = image_files(photo_dir)
+    refuse_twins(paths, [path.stem for path in paths])
+    own = list(of_shard(paths, shard))
+    finish = partial(_finish, out_dir=Path(out_dir), candidates=candidates)
+    yield from zip(own, in_threads(finish, own, workers), strict=True)
+
+
+def merge_selections(out_dir: str | Path) -> Path:
+    """Write ``selection.json``: photograph -> what was chosen, of all that are finished."""
+    out_dir = Path(out_dir)
+    chosen = {}
+    for path in sorted((out_dir / "selection").glob("*.json")):
+        held = json.loads(path.read_text("utf-8"))
+        chosen[path.stem] = next(row for row in held["candidates"] if row["name"] == held["best"])
+    write_json(out_dir / "selection.json", chosen)
+    return out_dir / "selection.json"
+
+
+def _finish(path: Path, *, out_dir: Path, candidates: Sequence[Candidate]) -> str | None:
+    note = out_dir / "selection" / f"{path.stem}.json"
+    try:
+        photo = read_image(path)
+    except DataError as error:
+        return str(error)
+    made_from = {
+        "photograph": path.name,
+        "checksum": zlib.crc32(read_bytes(path)),
+        "grid": [candidate.label for candidate in candidates],
+    }
+    if _is_finished(note, made_from, out_dir / "SPS-GT" / f"{path.stem}.png"):
+        return None
+    folder = out_dir / "candidates" / path.stem
+    images, screenings = {}, {}
+    for candidate in candidates:
+        images[candidate.label] = apply_filter(candidate.method, photo, candidate.settings)
+        write_image(folder / f"{candidate.label}.png", images[candidate.label])
+        screenings[candidate.label] = screen(photo, images[candidate.label])
+    best = max(screenings, key=lambda name: screenings[name].score)
+    _link(folder / f"{best}.png", out_dir / "SPS-GT" / f"{path.stem}.png")
+    write_sheet(out_dir / "sheets" / path.stem, photo, images, screenings, best)
+    rows = [_row(candidate, screenings[candidate.label]) for candidate in candidates]
+    write_json(note, {**made_from, "best": best, "candidates": rows})
+    return None
+
+
+def _row(candidate: Candidate, screening: Screening) -> dict[str, Any]:
+    return {
+        "name": candidate.label,
+        "method": candidate.method,
+        "settings": dict(candidate.settings),
+        "score": screening.score,
+        **asdict(screening),
+    }
+
+
+def _is_finished(note: Path, made_from: Mapping[str, Any], chosen: Path) -> bool:
+    try:
+        held = json.loads(note.read_text("utf-8"))
+    except (OSError, ValueError):
+        return False
+    return chosen.exists() and all(held.get(key) == value for key, value in made_from.items())
+
+
+def _link(source: Path, target: Path) -> None:
+    """One file under two names; a copy where the disk cannot do that."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, target)
