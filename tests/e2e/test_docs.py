@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smoothkit.ops.io import read_image, write_image
+
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
 
@@ -81,7 +83,7 @@ def fenced(page: Path, language: str) -> list[str]:
 
 
 def our_commands() -> list[str]:
-    """Every ``python ...`` line of the documents' code blocks, comments cut off."""
+    """Every ``python ...`` line of the documents' code blocks, in order, comments cut off."""
     lines = [
         line.partition("  #")[0].strip()
         for page in PAGES
@@ -89,18 +91,38 @@ def our_commands() -> list[str]:
         for block in fenced(page, language)
         for line in block.splitlines()
     ]
-    return sorted({line for line in lines if line.startswith("python ")})
+    return list(dict.fromkeys(line for line in lines if line.startswith("python ")))
 
 
 @pytest.fixture(scope="module")
 def workplace(demo) -> Path:
-    """The folder of the demo with what the documents call FILE.yml, W.pth and photographs."""
+    """The folder of the demo with all files under the names that the documents use."""
     root, _ = demo
     run = root / "experiments/JESSNet_demo_quick"
+    samples, sps = root / "datasets/samples_quick/test", root / "datasets/SPS_demo_quick"
+    links = {"NAME": run, "photographs": samples / "photographs", "textures": samples / "textures"}
+    links |= {"smooth": samples / "photographs", "truths": sps / "smooth/test"}
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    weights = run / "models/net_g_latest.pth"
+    published = root / "experiments/pretrained/JESSNet/epoch 224_ssim 0.922825_psnr 31.733277"
+    published.parent.mkdir(parents=True)
+    for target in (root / "W.pth", published):
+        shutil.copy(weights, target)
     shutil.copy(run / "options.yml", root / "FILE.yml")
-    shutil.copy(run / "models/net_g_latest.pth", root / "W.pth")
-    (root / "photographs").symlink_to(root / "datasets/samples_quick/test/photographs")
+    make_test_sets(root / "datasets", sps / "held_out/train")
     return root
+
+
+def make_test_sets(datasets: Path, pairs: Path) -> None:
+    """``NKS`` and ``VOC-smooth``, laid out as the option files say."""
+    for pair in pairs.iterdir():
+        image = read_image(pair)
+        half = image.shape[1] // 2
+        write_image(datasets / "VOC-smooth/val_small" / pair.name, image)
+        write_image(datasets / "VOC-smooth/gt" / pair.name, image[:, :half])
+        write_image(datasets / f"NKS/input/{pair.stem}_1.png", image[:, half:])
+        write_image(datasets / f"NKS/gt/{pair.stem}.png", image[:, :half])
 
 
 @pytest.mark.parametrize("command", our_commands())

@@ -58,26 +58,3 @@ def test_metric_of_unclipped_images_matches_the_reference(
     pixel: Case, metric: Callable[..., float]
 ) -> None:
     pixel.close(metric(pixel.tensor("pred"), pixel.tensor("gt")), metric.__name__)
-
-
-GROUND_TRUTH = {
-    "eval_nks": lambda name: f"{name.split('_')[0]}.png",
-    "eval_voc": lambda name: f"{int(name.split('.')[0]) % 150}.jpg",
-}
-
-
-@pytest.mark.parametrize("metric", [psnr, ssim])
-@pytest.mark.parametrize("protocol", GROUND_TRUTH)
-def test_evaluation_of_files_matches_the_reference(
-    protocol: str, metric: Callable[..., float]
-) -> None:
-    case = Case("smoothing", protocol)
-
-    def image(key: str) -> Tensor:
-        return case.tensor(key).permute(2, 0, 1).float() / 255
-
-    values = [
-        metric(image(f"pred/{name}"), image(f"gt/{GROUND_TRUTH[protocol](name)}"))
-        for name in case.meta["order_of_values"]
-    ]
-    case.close(values, metric.__name__)

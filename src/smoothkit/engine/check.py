@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from smoothkit.core.devices import device_faults
-from smoothkit.core.errors import Fault
+from smoothkit.core.errors import DataError, Fault
 from smoothkit.core.options import OptionFile
 from smoothkit.core.registry import (
     ARCH_REGISTRY,
@@ -255,7 +255,19 @@ def _check_val(val: Any, report: Report, foreign: type | None) -> None:
             METRIC_REGISTRY, section.get("type") if isinstance(section, Mapping) else ""
         )
         images = image_parameters(metric) if metric is not None else []
-        report.faults += METRIC_REGISTRY.faults(section, where, given=images, extra=("better",))
+        faults = METRIC_REGISTRY.faults(section, where, given=images, extra=("better",))
+        report.faults += faults or _missing_files(metric, section, where)
+
+
+def _missing_files(metric: Any, section: Mapping[str, Any], where: str) -> list[Fault]:
+    """A fault where the metric would fail in the middle of a run, for want of its weights."""
+    needs = getattr(metric, "needs", None)
+    try:
+        if needs is not None:
+            needs(**{k: v for k, v in section.items() if k not in ("type", "better")})
+    except DataError as error:
+        return [Fault(where, str(error))]
+    return []
 
 
 def _check_section(

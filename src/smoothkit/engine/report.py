@@ -10,17 +10,17 @@ from html import escape
 from pathlib import Path
 from typing import Any, TypeVar
 
-import cv2
 import yaml
 
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.core.html import details, figure, grid, page, section, table
+from smoothkit.core.html import details, grid, page, section, table
 from smoothkit.core.options import thaw
 from smoothkit.engine.report_charts import STYLE, Line, Point, line_chart
 from smoothkit.engine.report_runs import RunRecord
 from smoothkit.engine.tables import Table
+from smoothkit.engine.visuals import embedded
 from smoothkit.metrics import is_higher_better
-from smoothkit.ops.io import encode_image, read_image
+from smoothkit.ops.io import read_image
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -134,13 +134,7 @@ def _strips(runs: Sequence[RunRecord]) -> Iterator[str]:
 def _picture(path: Path, caption: str) -> str:
     """A comparison, made small; empty where the file cannot be used."""
     try:
-        image = read_image(path)
-        height, width = image.shape[:2]
-        scale = min(1.0, _PICTURE_WIDTH / width, _PICTURE_HEIGHT / height)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        params = (cv2.IMWRITE_WEBP_QUALITY, 80)
-        return figure(encode_image(small, ".webp", params=params), caption, kind="webp")
+        return embedded(read_image(path), caption, (_PICTURE_WIDTH, _PICTURE_HEIGHT))
     except DataError as error:
         log.warning("left out: %s", error)
         return ""
@@ -182,12 +176,8 @@ def _image_table(run: RunRecord, images: Table, directions: Mapping[str, bool]) 
     if not images.metrics:
         return ""
     metric = images.metrics[0]
-    sign = 1 if directions.get(metric, True) else -1
-
-    def goodness(row: Mapping[str, Any]) -> float:
-        return -math.inf if math.isnan(row[metric]) else sign * row[metric]
-
-    rows = [list(row.values()) for row in sorted(images.rows, key=goodness)]
+    order = images.worst_first(metric, is_higher_better=directions.get(metric, True))
+    rows = [list(images.rows[index].values()) for index in order]
     left_out = len(rows) - _MAX_ROWS
     if left_out > 0:
         empty = [""] * len(images.metrics)

@@ -32,6 +32,16 @@ class Table:
         """Mean, spread (sample standard deviation) and number of finite values, by metric."""
         return {name: _summary([row[name] for row in self.rows]) for name in self.metrics}
 
+    def worst_first(self, metric: str, *, is_higher_better: bool) -> list[int]:
+        """Indices of the rows, worst ``metric`` first; those without a value before all others."""
+        sign = 1 if is_higher_better else -1
+
+        def goodness(index: int) -> float:
+            value = float(self.rows[index][metric])
+            return -math.inf if math.isnan(value) else sign * value
+
+        return sorted(range(len(self.rows)), key=goodness)
+
     def line(self) -> str:
         """The summary in one line."""
         parts = [

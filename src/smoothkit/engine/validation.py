@@ -89,7 +89,7 @@ def validate(
             stem = _stem(data, index)
             visuals = _visuals(model, data, section)
             number = index * runtime.world_size + runtime.rank
-            rows.append({"image": stem, "number": number} | _measure(metrics, visuals, stem))
+            rows.append({"image": stem, "number": number} | measure(metrics, visuals, stem))
             if number < settings.grids:
                 pictures[stem] = comparison_row(visuals)
             if settings.save_img:
@@ -109,9 +109,16 @@ def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) ->
     return visuals
 
 
-def _measure(
+def measure(
     metrics: Mapping[str, Any], visuals: Mapping[str, Tensor], stem: str
 ) -> dict[str, float]:
+    """Each metric of one result; NaN where it cannot be had.
+
+    Args:
+        metrics: ``val.metrics``: a section for each name.
+        visuals: ``result`` and, where there is one, ``gt``: (1, C, H, W) in [0, 1], RGB.
+        stem: what messages call the image.
+    """
     values = {}
     for name, options in metrics.items():
         if "gt" not in visuals and needs_ground_truth(options):

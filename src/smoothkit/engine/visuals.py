@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from smoothkit.core.html import figure
+from smoothkit.ops.io import encode_image
 
 # An error of a quarter of the range already shows as white.
 ERROR_GAIN = 4.0
@@ -18,7 +22,7 @@ def comparison_row(visuals: Mapping[str, Tensor]) -> Tensor:
     """Input, output, ground truth and amplified error side by side.
 
     Args:
-        visuals: ``lq``, ``result`` and, where there is one, ``gt``: (1, C, H, W) in [0, 1], RGB; a
+        visuals: ``result`` and, where there are, ``lq`` and ``gt``: (1, C, H, W) in [0, 1], RGB; a
             smaller input is enlarged without smoothing.
 
     Returns:
@@ -26,7 +30,9 @@ def comparison_row(visuals: Mapping[str, Tensor]) -> Tensor:
     """
     result = _rgb(visuals["result"])
     size = result.shape[-2:]
-    panels = [F.interpolate(_rgb(visuals["lq"])[None], size=size, mode="nearest")[0], result]
+    panels = [result]
+    if "lq" in visuals:
+        panels.insert(0, F.interpolate(_rgb(visuals["lq"])[None], size=size, mode="nearest")[0])
     if "gt" in visuals:
         target = _rgb(visuals["gt"])
         panels += [target, ((result - target).abs() * ERROR_GAIN).clamp(0, 1)]
@@ -46,6 +52,22 @@ def to_bgr_bytes(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1], RGB, as (H, W, 3) uint8, BGR."""
     pixels = image.clamp(0, 1).mul(255).round().byte().flip(0).permute(1, 2, 0)
     return np.ascontiguousarray(pixels.numpy())
+
+
+def embedded(image: np.ndarray, caption: str, limits: tuple[int, int]) -> str:
+    """An HTML figure of a picture, made smaller where it is wider or higher than ``limits``.
+
+    Args:
+        image: (H, W, 3) uint8, BGR.
+        caption: stands below it.
+        limits: width and height in pixels.
+    """
+    height, width = image.shape[:2]
+    scale = min(1.0, limits[0] / width, limits[1] / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    content = encode_image(small, ".webp", params=(cv2.IMWRITE_WEBP_QUALITY, 80))
+    return figure(content, caption, kind="webp")
 
 
 def _rgb(image: Tensor) -> Tensor:

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 Metric = TypeVar("Metric", bound=Callable[..., float])
 
 
 def metric(
-    *, better: Literal["higher", "lower"], limits: tuple[float, float]
+    *,
+    better: Literal["higher", "lower"],
+    limits: tuple[float, float],
+    needs: Callable[..., Any] | None = None,
 ) -> Callable[[Metric], Metric]:
     """A decorator that states a metric's facts as attributes of the function.
 
     Args:
         better: which of two values is the better one.
         limits: smallest and largest value.
+        needs: takes the metric's options before a run begins; raises DataError where a file that
+            the metric works with is not there.
     """
 
     def state(function: Metric) -> Metric:
-        vars(function).update(better=better, limits=limits)
+        vars(function).update(better=better, limits=limits, needs=needs)
         return function
 
     return state

@@ -1,0 +1,116 @@
+"""Test sets of image smoothing: inputs and ground truths in two folders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.registry import DATASET_REGISTRY
+from smoothkit.data.base import ImageDataset
+from smoothkit.data.protocols import Protocol, by_stem, ground_truth_name
+from smoothkit.data.store import open_store
+from smoothkit.ops.io import Alpha, kind_fault, to_float
+from smoothkit.ops.tensor import Color, to_tensor
+
+
+@DATASET_REGISTRY.register
+class SmoothingTestDataset(ImageDataset):
+    """Whole images to smooth, with their ground truths where there are some.
+
+    Items: ``lq``, with ground truths ``gt``, (3, H, W) float32 in [0, 1]; ``lq_path``, ``gt_path``.
+
+    Args:
+        dataroot_lq: folder or ``.lmdb`` of the inputs.
+        dataroot_gt: of the ground truths, in any image format; ~: images are smoothed only.
+        protocol: how an input's name tells its ground truth: ``name`` (the same), ``nks``
+            (``12_3.png`` is of ``12``), ``voc`` (its number modulo ``num_gt``).
+        num_gt: ground truths of the set, under ``voc``.
+        crop_right_half: the inputs are pairs; the observation is their right half.
+        color: channel order of the items.
+        alpha: refuse or drop the alpha channel of an image.
+
+    Raises:
+        DataError: a folder is missing or has no images, or two ground truths have one name.
+
+    Source: CSGIS-Net (arXiv 2209.00977), published evaluation code.
+    """
+
+    def __init__(
+        self,
+        dataroot_lq: str,
+        dataroot_gt: str | None = None,
+        protocol: Protocol = "name",
+        num_gt: int = 150,
+        crop_right_half: bool = False,
+        color: Color = "rgb",
+        alpha: Alpha = "refuse",
+    ) -> None:
+        if num_gt < 1:
+            raise OptionError([Fault("num_gt", f"must be 1 or more, got {num_gt}.")])
+        self._inputs = open_store(dataroot_lq, option="dataroot_lq")
+        self._truths = open_store(dataroot_gt, option="dataroot_gt") if dataroot_gt else None
+        self._held = by_stem(self._truths.names, self._truths.root) if self._truths else {}
+        self._protocol: Protocol = protocol
+        self._num_gt = num_gt
+        self._crops = crop_right_half
+        self._color: Color = color
+        self._alpha: Alpha = alpha
+
+    def __len__(self) -> int:
+        return len(self._inputs.names)
+
+    def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        name = self._inputs.names[index]
+        path = self._inputs.path(name)
+        image = self._inputs.read(name, alpha=self._alpha)
+        image = image[:, self._left(path, image.shape[1]) :]
+        item = {"lq": to_tensor(to_float(image), self._color), "lq_path": path}
+        if self._truths is not None:
+            truth = self._truth(name)
+            gt = self._truths.read(truth, alpha=self._alpha)
+            self._check_size(truth, gt.shape[:2], image.shape[:2])
+            item["gt"] = to_tensor(to_float(gt), self._color)
+            item["gt_path"] = self._truths.path(truth)
+        return item
+
+    def check(self) -> list[tuple[int, str]]:
+        faults = []
+        for index, name in enumerate(self._inputs.names):
+            try:
+                self._check(name)
+            except DataError as error:
+                faults.append((index, str(error)))
+        return faults
+
+    def _check(self, name: str) -> None:
+        path, header = self._inputs.path(name), self._inputs.header(name)
+        if fault := kind_fault(header, alpha=self._alpha):
+            raise DataError(f"{path}: {fault}")
+        left = self._left(path, header.width)
+        if self._truths is None:
+            return
+        truth = self._truth(name)
+        found = self._truths.header(truth)
+        if fault := kind_fault(found, alpha=self._alpha):
+            raise DataError(f"{self._truths.path(truth)}: {fault}")
+        self._check_size(truth, (found.height, found.width), (header.height, header.width - left))
+
+    def _left(self, path: str, width: int) -> int:
+        """Column at which the observation begins."""
+        if self._crops and width < 2:
+            raise DataError(f"{path}: must be a pair, two images side by side, is 1 pixel wide.")
+        return width // 2 if self._crops else 0
+
+    def _truth(self, name: str) -> str:
+        assert self._truths is not None
+        return ground_truth_name(name, self._held, self._truths.root, self._protocol, self._num_gt)
+
+    def _check_size(self, truth: str, size: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+        if size != wanted:
+            assert self._truths is not None
+            raise DataError(
+                f"{self._truths.path(truth)}: must have the size of its input, "
+                f"{wanted[0]}x{wanted[1]}, got {size[0]}x{size[1]}."
+            )

@@ -1,0 +1,74 @@
+"""Perceptual distance by the features of a classification network."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from smoothkit.core.pretrained import find_pretrained
+from smoothkit.core.registry import METRIC_REGISTRY
+from smoothkit.core.weights import load_file, load_into, network_state
+from smoothkit.metrics.base import metric
+
+Backbone = Literal["alex", "vgg"]
+# As torchvision publishes them.
+_FILES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
+
+
+def find_weights(net: Backbone = "alex", weights: str | None = None) -> Path:
+    """The file of the backbone's ImageNet weights.
+
+    Raises:
+        DataError: it is not on this machine; says where to put it.
+    """
+    return find_pretrained(_FILES[net], given=weights, key="weights")
+
+
+@METRIC_REGISTRY.register
+@metric(better="lower", limits=(0.0, math.inf), needs=find_weights)
+@torch.no_grad()
+def lpips(pred: Tensor, gt: Tensor, *, net: Backbone = "alex", weights: str | None = None) -> float:
+    """Learned perceptual distance; 0 for equal images.
+
+    Args:
+        pred, gt: (3, H, W) or (N, 3, H, W) in [0, 1], RGB; the mean over a batch.
+        net: backbone; papers report ``alex`` unless they say otherwise.
+        weights: torchvision's ImageNet weights of it; ~ looks where BasicSR and torch keep them.
+            The linear weights over the features come with the package ``lpips``.
+
+    Raises:
+        DataError: no weights on this machine, or others.
+        ValueError: the images differ in shape or are not of 3 channels.
+
+    Source: Zhang et al., CVPR 2018, version 0.1 of the authors' package.
+    """
+    if pred.shape != gt.shape or pred.shape[-3] != 3:
+        shapes = f"{tuple(pred.shape)} and {tuple(gt.shape)}"
+        raise ValueError(f"images need one shape, of 3 channels, got {shapes}.")
+    path = find_weights(net, weights)
+    judge = _judge(net, path, path.stat().st_mtime_ns, str(pred.device))
+    pair = (image.reshape(-1, *image.shape[-3:]).float() for image in (pred, gt))
+    return float(judge(*pair, normalize=True).mean())
+
+
+# A network a file: reading one takes longer than measuring an image with it.
+@lru_cache(maxsize=2)
+def _judge(net: Backbone, path: Path, changed: int, device: str) -> nn.Module:
+    import lpips as published
+
+    with warnings.catch_warnings():
+        # The package builds its backbone by torchvision's old arguments.
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchvision")
+        # Random weights, since it would download the others.
+        judge: Any = published.LPIPS(net=net, pnet_rand=True, verbose=False)
+    published_state = network_state(load_file(path), path)
+    names = {key: f"features.{key.partition('.')[2]}" for key in judge.net.state_dict()}
+    held = {key: published_state[name] for key, name in names.items() if name in published_state}
+    load_into(judge.net, held, path)
+    return judge.eval().requires_grad_(False).to(device)  # type: ignore[no-any-return]

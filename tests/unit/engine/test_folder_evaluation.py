@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.engine.folder_evaluation import Evaluation, evaluate_folders
+from smoothkit.engine.gallery import gallery
+from smoothkit.ops.io import write_image
+
+METRICS = {"psnr": {"type": "psnr"}, "ssim": {"type": "ssim"}}
+
+
+def grey(level: int, shape: tuple[int, ...] = (16, 20, 3), dtype: type = np.uint8) -> np.ndarray:
+    return np.full(shape, level, dtype)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Path:
+    """Results that are off by 1, 2, ... 6 grey levels."""
+    for number in range(1, 7):
+        write_image(tmp_path / f"pred/{number}.png", grey(100 + number))
+        write_image(tmp_path / f"gt/{number}.png", grey(100))
+    return tmp_path
+
+
+def evaluate(root: Path, **options) -> Evaluation:
+    return evaluate_folders(root / "pred", root / "gt", METRICS, **options)
+
+
+def test_images_are_measured_in_the_order_of_their_names(folders: Path) -> None:
+    table = evaluate(folders).table
+    assert (table.dataset, [row["image"] for row in table.rows]) == ("pred", list("123456"))
+    assert table.rows[1]["psnr"] == pytest.approx(20 * math.log10(255 / 2))
+
+
+def test_depth_and_channels_may_differ(folders: Path) -> None:
+    write_image(folders / "pred/1.png", grey(101 * 257, (16, 20), np.uint16))
+    write_image(folders / "gt/1.png", np.dstack([grey(100), grey(9, (16, 20))]))
+    assert evaluate(folders).table.rows[0]["psnr"] == pytest.approx(20 * math.log10(255))
+
+
+def test_what_cannot_be_measured_is_skipped_by_name(folders: Path) -> None:
+    (folders / "pred/2.png").write_bytes(b"no image")
+    write_image(folders / "pred/3.png", grey(0, (16, 19, 3)))
+    (folders / "gt/5.png").unlink()
+    found = evaluate(folders)
+    assert [row["image"] for row in found.table.rows] == list("146")
+    assert [image.name for image in found.images] == ["1.png", "4.png", "6.png"]
+    broken, size, missing = found.skipped
+    assert "pred/2.png" in broken
+    assert size.endswith("gt/3.png, 16x20, got 16x19.")
+    assert missing.startswith(f"{folders / 'gt'}: has no ground truth '5' for 5.png")
+
+
+def test_an_empty_folder_is_refused(folders: Path) -> None:
+    (folders / "none").mkdir()
+    with pytest.raises(DataError, match="gt_dir: no images in"):
+        evaluate_folders(folders / "pred", folders / "none", METRICS)
+
+
+def test_the_gallery_shows_each_end_once(folders: Path) -> None:
+    text = gallery(evaluate(folders), "psnr", is_higher_better=True, count=2)
+    shown = re.findall(r"<figcaption>(\d)\.png: psnr [\d.]+, ssim [\d.]+<", text)
+    assert shown == ["6", "5", "1", "2"]
+    everything = text[text.index("All images") :]
+    assert re.findall(r"<tr><td>(\d)</td>", everything) == list("654321")
+    few = gallery(evaluate(folders), "psnr", is_higher_better=True, count=5)
+    assert re.findall(r"<figcaption>(\d)\.png", few) == list("654321")
+
+
+def test_the_gallery_needs_nothing_else_and_names_what_was_skipped(folders: Path) -> None:
+    (folders / "pred/<2>.png").write_bytes(b"no image")
+    text = gallery(evaluate(folders), "psnr", is_higher_better=True)
+    assert not re.search(r"https?:|<script|<link|url\(", text)
+    assert "&lt;2&gt;.png" in text
+
+
+def test_inputs_are_shown_before_the_results(folders: Path) -> None:
+    def width(**options) -> int:
+        text = gallery(evaluate(folders), "psnr", is_higher_better=True, **options)
+        assert ("input, result" in text) == bool(options)
+        return len(text)
+
+    for number in range(1, 7):
+        noise = np.random.default_rng(number).integers(0, 256, (16, 20, 3)).astype(np.uint8)
+        write_image(folders / f"in/{number}.png", noise)
+    assert width(input_dir=folders / "in") > width()
