@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -57,34 +59,45 @@ def main() -> int:
         parser.error("--set: belongs to --method; settings to try are given by --grid")
     if args.method and args.grid is not DEFAULT_GRID:
         parser.error("--grid: takes the place of --method; give one of them")
-    if args.method:
-        settings = dict(args.set)
-        count = make_smooth_gt(
-            args.photo_dir,
-            args.out_dir,
-            method=args.method,
-            settings=settings,
-            workers=args.workers,
-        )
-        print(f"{args.out_dir}: {count} images")
-        return 0
-    return choose(args)
+    return make_one(args) if args.method else choose(args)
+
+
+def make_one(args: argparse.Namespace) -> int:
+    """One filter for all photographs; 2 where a photograph could not be read."""
+    done = make_smooth_gt(
+        args.photo_dir,
+        args.out_dir,
+        method=args.method,
+        settings=dict(args.set),
+        workers=args.workers,
+    )
+    made, skipped = follow(done)
+    print(f"{args.out_dir}: {made} images")
+    return 2 if skipped else 0
 
 
 def choose(args: argparse.Namespace) -> int:
     """Make and choose candidates; 2 where a photograph could not be read."""
-    candidates = parse_grid(args.grid)
-    shard = parse_shard(args.shard)
     done = choose_ground_truths(
-        args.photo_dir, args.out_dir, candidates, workers=args.workers, shard=shard
+        args.photo_dir,
+        args.out_dir,
+        parse_grid(args.grid),
+        workers=args.workers,
+        shard=parse_shard(args.shard),
     )
-    reasons = []
-    for _, reason in tqdm(done, unit="photograph", disable=not sys.stderr.isatty()):
-        if reason:
-            reasons.append(reason)
-            print(f"skipped: {reason}", file=sys.stderr)
+    _, skipped = follow(done)
     print(merge_selections(args.out_dir))
-    return 2 if reasons else 0
+    return 2 if skipped else 0
+
+
+def follow(done: Iterable[tuple[Path, str | None]]) -> tuple[int, int]:
+    """Show progress and what is skipped; numbers of photographs made and skipped."""
+    made = skipped = 0
+    for _, reason in tqdm(done, unit="photograph", disable=not sys.stderr.isatty()):
+        made, skipped = made + (reason is None), skipped + (reason is not None)
+        if reason is not None:
+            print(f"skipped: {reason}", file=sys.stderr)
+    return made, skipped
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def _finite(value: Any) -> Any:
 
 def _reason(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full. Free some space and go on with --auto_resume."
+        return "the disk is full. Free some space and go on."
     return error.strerror or str(error)
 
 

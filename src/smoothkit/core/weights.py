@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -41,7 +42,7 @@ def load_file(path: str | Path) -> Any:
             warnings.simplefilter("ignore")  # of unusual pickle protocols; what is wrong is raised
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise DataError(f"{path}: {_unpickling_reason(error)}") from error
+        raise DataError(f"{path}: {_unpickling_reason(path, error)}") from error
     except Exception as error:  # damaged bytes end in every kind of error
         raise DataError(
             f"{path}: truncated, or not a checkpoint ({_first_line(error)})."
@@ -182,9 +183,13 @@ def _numpy_scalars() -> list[Any]:
     return [multiarray.multiarray.scalar, np.dtype, *kinds]
 
 
-def _unpickling_reason(error: Exception) -> str:
+def _unpickling_reason(path: Path, error: Exception) -> str:
+    with path.open("rb") as file:
+        is_pickle = file.read(2).startswith((b"PK", b"\x80"))  # in a zip archive, or by itself
+    if not is_pickle:
+        return "is no checkpoint, but some other kind of file."
     text = str(error)
-    if "Unsupported" in text or "GLOBAL" in text or "WeightsUnpickler" in text:
+    if re.search("Unsupported|GLOBAL|WeightsUnpickler", text):
         detail = next((line.strip() for line in text.splitlines() if "GLOBAL" in line), "")
         return (
             "refused: it holds objects other than tensors and plain values, and loading them "

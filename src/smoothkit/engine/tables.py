@@ -66,8 +66,9 @@ def write_tables(tables: Sequence[Table], folder: Path) -> None:
 def _summary(values: Sequence[float]) -> dict[str, float]:
     # Identical images have an infinite PSNR: part of a mean it would hide all others.
     finite = [value for value in values if math.isfinite(value)]
+    neither = math.inf if math.inf in values else math.nan
     return {
-        "mean": fmean(finite) if finite else math.nan,
+        "mean": fmean(finite) if finite else neither,
         "std": stdev(finite) if len(finite) > 1 else 0.0,
         "count": len(finite),
     }

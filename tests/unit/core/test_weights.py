@@ -69,6 +69,12 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_file_of_another_kind_is_named(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    with pytest.raises(DataError, match=r"a\.png: is no checkpoint, but some other kind of file"):
+        load_file(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize("keep", [0, 10, 1000])
 def test_a_truncated_file_is_named(tmp_path, net, keep):
     save_file(tmp_path / "a.pth", net.state_dict())

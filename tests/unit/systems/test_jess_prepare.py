@@ -221,10 +221,14 @@ def test_validation_folder_of_another_draw_is_refused(tmp_path: Path) -> None:
 
 def test_ground_truths_are_the_filtered_photographs(tmp_path: Path) -> None:
     (photo,) = write_images(tmp_path / "in", "x.y.bmp")
-    count = make_smooth_gt(tmp_path / "in", tmp_path / "out", method="l0", settings={"lam": 0.05})
+    write_images(tmp_path / "in", "z.png")
+    (tmp_path / "in" / "z.png").write_bytes(b"no image")
+    made = make_smooth_gt(tmp_path / "in", tmp_path / "out", method="l0", settings={"lam": 0.05})
+    (_, first), (_, second) = made
     smooth = read_image(tmp_path / "out" / "x.y.png")
     np.testing.assert_array_equal(smooth, to_uint8(l0(to_float(photo), lam=0.05)))
-    assert count == 1
+    assert first is None
+    assert "z.png: " in (second or "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +129,8 @@ def make_smooth_gt(
     method: str = "l0",
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
-) -> int:
-    """Filter every image of a folder into ``<stem>.png``; returns how many.
+) -> Iterator[tuple[Path, str | None]]:
+    """Filter every image into ``<stem>.png``; yields each with why it was skipped, or None.
 
     Args:
         photo_dir: colour or grey images.
@@ -141,7 +141,7 @@ def make_smooth_gt(
 
     Raises:
         OptionError: unknown filter or setting, or a setting out of range.
-        DataError: an image cannot be used, two would get one name, or the folders are one.
+        DataError: two images would get one name, the folders are one, or a file cannot be written.
     """
     settings = settings or {}
     check_filter(method, settings)
@@ -150,11 +150,15 @@ def make_smooth_gt(
     if Path(out_dir).resolve() == Path(photo_dir).resolve():
         raise DataError(f"{out_dir}: holds the photographs, which would be replaced. Give another.")
 
-    def make(path: Path) -> None:
-        smooth = apply_filter(method, read_image(path), settings)
-        write_image(Path(out_dir) / f"{path.stem}.png", smooth)
+    def make(path: Path) -> str | None:
+        try:
+            photo = read_image(path)
+        except DataError as error:
+            return str(error)
+        write_image(Path(out_dir) / f"{path.stem}.png", apply_filter(method, photo, settings))
+        return None
 
-    return sum(1 for _ in in_threads(make, paths, workers))
+    return zip(paths, in_threads(make, paths, workers), strict=True)
 
 
 def image_files(folder: str | Path) -> list[Path]:
