@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from torch.utils.data import Dataset
+
+from smoothkit.core.errors import DataError
 
 
 class ImageDataset(Dataset[dict[str, Any]]):
@@ -36,3 +39,14 @@ class ImageDataset(Dataset[dict[str, Any]]):
 def sample_rng(seed: int, number: int) -> np.random.Generator:
     """The generator of one sample: a function of the run's seed and its running number alone."""
     return np.random.default_rng((seed, number))
+
+
+def check_each(names: Iterable[str], check: Callable[[str], object]) -> list[tuple[int, str]]:
+    """(index, what is wrong) of the names for which ``check`` raises DataError."""
+    faults = []
+    for index, name in enumerate(names):
+        try:
+            check(name)
+        except DataError as error:
+            faults.append((index, str(error)))
+    return faults

@@ -8,7 +8,7 @@ import numpy as np
 
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
-from smoothkit.data.base import ImageDataset
+from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.protocols import Protocol, by_stem, ground_truth_name
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, kind_fault, to_float
@@ -76,13 +76,7 @@ class SmoothingTestDataset(ImageDataset):
         return item
 
     def check(self) -> list[tuple[int, str]]:
-        faults = []
-        for index, name in enumerate(self._inputs.names):
-            try:
-                self._check(name)
-            except DataError as error:
-                faults.append((index, str(error)))
-        return faults
+        return check_each(self._inputs.names, self._check)
 
     def _check(self, name: str) -> None:
         path, header = self._inputs.path(name), self._inputs.header(name)

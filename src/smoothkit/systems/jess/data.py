@@ -13,7 +13,7 @@ import numpy as np
 
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
-from smoothkit.data.base import ImageDataset
+from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.companions import Companions, by_number
 from smoothkit.data.store import open_store
 from smoothkit.ops.augment import Border, Params, crop
@@ -104,13 +104,7 @@ class BlendedPairDataset(ImageDataset):
         return {**item, "lq_path": path, "gt_path": path}
 
     def check(self) -> list[tuple[int, str]]:
-        faults = []
-        for index, name in enumerate(self._names):
-            try:
-                self._check(name)
-            except DataError as error:
-                faults.append((index, str(error)))
-        return faults
+        return check_each(self._names, self._check)
 
     def _check(self, name: str) -> None:
         path, header = self._pairs.path(name), self._pairs.header(name)
