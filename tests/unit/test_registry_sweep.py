@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
+import torchvision
 
 from smoothkit.archs import build_network
 from smoothkit.cli.list import KINDS, listing, registry_of
@@ -65,6 +67,18 @@ def test_a_loss_is_finite_with_a_finite_gradient(name):
     assert inputs[0].grad.abs().max() > 0
 
 
+@pytest.fixture
+def random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's cache with random weights of the network that metrics compare features of."""
+    torch.manual_seed(0)
+    (tmp_path / "checkpoints").mkdir()
+    net = torchvision.models.alexnet(weights=None).features
+    state = net.state_dict(prefix="features.")
+    torch.save(state, tmp_path / "checkpoints/alexnet-owt-7be5be79.pth")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+
+
+@pytest.mark.usefixtures("random_weights")
 @pytest.mark.parametrize("name", METRIC_REGISTRY.keys())
 def test_a_metric_prefers_the_truth(name):
     metric = METRIC_REGISTRY.get(name)
