@@ -37,12 +37,23 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20, help="whose losses are compared")
     parser.add_argument("--only", nargs="+", choices=OURS, default=list(OURS))
     parser.add_argument("--num_gpu", type=int, default=0)
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="also run the plain step on one thread: how far rounding alone drives losses apart",
+    )
     args = parser.parse_args()
     device = "cuda" if args.num_gpu else "cpu"
     batches = [batch(args, seed, device) for seed in range(args.steps)]
     steps: dict[str, Callable[[dict[str, Tensor]], float]] = {"plain": plain_step(device)}
     steps |= {name: our_step(OURS[name], args.num_gpu) for name in args.only}
     losses = {name: [step(b) for b in batches] for name, step in steps.items()}
+    if args.control:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        step = plain_step(device)
+        losses["plain, one thread"] = [step(b) for b in batches]
+        torch.set_num_threads(threads)
     seconds = interleaved(
         {name: lambda step=step: step(batches[0]) for name, step in steps.items()}, args.repeats
     )

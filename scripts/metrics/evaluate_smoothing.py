@@ -62,14 +62,16 @@ def evaluate(args: argparse.Namespace) -> int:
         if args.lpips_weights:
             raise
         print(f"no lpips without --lpips_weights: {error}", file=sys.stderr)
-    evaluation = evaluate_folders(
-        args.pred_dir,
-        args.gt_dir,
-        metrics,
-        protocol=args.dataset,
-        num_gt=args.num_gt,
-        title=args.title,
-    )
+    section = {
+        "type": "SmoothingTestDataset",
+        "dataroot_lq": args.pred_dir,
+        "dataroot_gt": args.gt_dir,
+        "protocol": args.dataset,
+        "num_gt": args.num_gt,
+        "alpha": "drop",
+    }
+    title = args.title or Path(args.pred_dir).resolve().name
+    evaluation = evaluate_folders(section, metrics, title)
     write(evaluation, args, metrics)
     print(evaluation.table.line())
     for reason in evaluation.skipped:

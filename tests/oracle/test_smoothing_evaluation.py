@@ -1,15 +1,14 @@
-"""The published evaluation, by an option file's data set and by folders."""
+"""The published evaluation, over the data set of the option files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from smoothkit.data import build_dataset
 from smoothkit.engine.folder_evaluation import evaluate_folders
 from smoothkit.engine.result_lines import ResultLine, append_result, read_results
-from smoothkit.metrics import calculate_metric
 from smoothkit.ops.io import write_image
 from support.oracle import Case
 
@@ -26,12 +25,13 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     return case
 
 
-def protocol(case: Case):
-    return case.meta["dataset"].lower()
+def section(case: Case, folder: Path) -> dict[str, Any]:
+    roots = {"dataroot_lq": str(folder / "pred"), "dataroot_gt": str(folder / "gt")}
+    return {"type": "SmoothingTestDataset", **roots, "protocol": case.meta["dataset"].lower()}
 
 
 def test_folders_give_the_published_values(case: Case, tmp_path: Path) -> None:
-    found = evaluate_folders(tmp_path / "pred", tmp_path / "gt", METRICS, protocol=protocol(case))
+    found = evaluate_folders(section(case, tmp_path), METRICS, "T")
     rows = {f"{row['image']}.png": row for row in found.table.rows}
     for name in METRICS:
         case.close([rows[image][name] for image in case.meta["order_of_values"]], name)
@@ -42,15 +42,3 @@ def test_folders_give_the_published_values(case: Case, tmp_path: Path) -> None:
     assert ours.title == theirs.title
     assert ours.psnr == pytest.approx(theirs.psnr, abs=case.atol)
     assert ours.ssim == pytest.approx(theirs.ssim, abs=case.atol)
-
-
-def test_the_data_set_gives_the_published_values(case: Case, tmp_path: Path) -> None:
-    roots = {"dataroot_lq": str(tmp_path / "pred"), "dataroot_gt": str(tmp_path / "gt")}
-    data = build_dataset({"type": "SmoothingTestDataset", **roots, "protocol": protocol(case)})
-    items = {Path(item["lq_path"]).name: item for item in (data[i] for i in range(len(data)))}
-    for name, options in METRICS.items():
-        values = [
-            calculate_metric({"img": items[image]["lq"], "img2": items[image]["gt"]}, options)
-            for image in case.meta["order_of_values"]
-        ]
-        case.close(values, name)

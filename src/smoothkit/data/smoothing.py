@@ -70,7 +70,7 @@ class SmoothingTestDataset(ImageDataset):
         if self._truths is not None:
             truth = self._truth(name)
             gt = self._truths.read(truth, alpha=self._alpha)
-            self._check_size(truth, gt.shape[:2], image.shape[:2])
+            self._check_size(truth, gt.shape[:2], path, image.shape[:2])
             item["gt"] = to_tensor(to_float(gt), self._color)
             item["gt_path"] = self._truths.path(truth)
         return item
@@ -89,7 +89,8 @@ class SmoothingTestDataset(ImageDataset):
         found = self._truths.header(truth)
         if fault := kind_fault(found, alpha=self._alpha):
             raise DataError(f"{self._truths.path(truth)}: {fault}")
-        self._check_size(truth, (found.height, found.width), (header.height, header.width - left))
+        size = (header.height, header.width - left)
+        self._check_size(truth, (found.height, found.width), path, size)
 
     def _left(self, path: str, width: int) -> int:
         """Column at which the observation begins."""
@@ -101,10 +102,12 @@ class SmoothingTestDataset(ImageDataset):
         assert self._truths is not None
         return ground_truth_name(name, self._held, self._truths.root, self._protocol, self._num_gt)
 
-    def _check_size(self, truth: str, size: tuple[int, ...], wanted: tuple[int, ...]) -> None:
+    def _check_size(
+        self, truth: str, size: tuple[int, ...], path: str, wanted: tuple[int, ...]
+    ) -> None:
         if size != wanted:
             assert self._truths is not None
             raise DataError(
-                f"{self._truths.path(truth)}: must have the size of its input, "
+                f"{self._truths.path(truth)}: must have the size of {path}, "
                 f"{wanted[0]}x{wanted[1]}, got {size[0]}x{size[1]}."
             )

@@ -1,4 +1,4 @@
-"""Measuring the images of one folder against the ground truths of another."""
+"""Measuring images that already lie in a folder, through the data set that pairs them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.data.protocols import Protocol, by_stem, ground_truth_name
-from smoothkit.data.store import ImageStore, open_store
+from smoothkit.data import build_dataset
 from smoothkit.engine.tables import Table
 from smoothkit.engine.validation import measure
-from smoothkit.ops.io import to_float
-from smoothkit.ops.tensor import to_tensor
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One image with its ground truth.
+    """Files of one image: the result, and its ground truth."""
 
-    Args:
-        name: file name of the result.
-        pred, gt: the files.
-    """
-
-    name: str
     pred: Path
     gt: Path
 
 
 @dataclass
 class Evaluation:
-    """What two folders gave.
+    """What a folder of results gave.
 
     Args:
         table: per image, and its summary.
@@ -50,53 +40,30 @@ class Evaluation:
 
 
 def evaluate_folders(
-    pred_dir: str | Path,
-    gt_dir: str | Path,
-    metrics: Mapping[str, Mapping[str, Any]],
-    *,
-    protocol: Protocol = "name",
-    num_gt: int = 150,
-    title: str | None = None,
+    section: Mapping[str, Any], metrics: Mapping[str, Mapping[str, Any]], title: str
 ) -> Evaluation:
-    """Measure every image of ``pred_dir``.
-
-    Images are read as 8- or 16-bit colour, alpha dropped, and put into the metrics in [0, 1].
+    """Measure the images of a test set as if they were results.
 
     Args:
-        pred_dir, gt_dir: folders or ``.lmdb``.
+        section: of a data set whose ``lq`` are the results, with ``gt``.
         metrics: sections as in an option file, ``{'type': NAME, **options}``, by column.
-        protocol, num_gt: how a result's name tells its ground truth, as for
-            ``data.protocols.ground_truth_stem``.
-        title: of the table; default: name of ``pred_dir``.
+        title: of the table.
 
     Raises:
+        OptionError: a section cannot be used.
         DataError: a folder is missing, empty or ambiguous.
     """
-    preds = open_store(pred_dir, option="pred_dir")
-    truths = open_store(gt_dir, option="gt_dir")
-    held = by_stem(truths.names, truths.root)
-    result = Evaluation(Table(title or Path(pred_dir).resolve().name, list(metrics)))
-    for name in tqdm(preds.names, unit="image", disable=not sys.stderr.isatty()):
+    data = build_dataset(section)
+    result = Evaluation(Table(title, list(metrics)))
+    for index in tqdm(range(len(data)), unit="image", disable=not sys.stderr.isatty()):
         try:
-            truth = ground_truth_name(name, held, truths.root, protocol, num_gt)
-            pair = {"result": _read(preds, name), "gt": _read(truths, truth)}
-            _check_sizes(preds.path(name), truths.path(truth), pair["result"], pair["gt"])
+            item = data[index]
         except DataError as error:
             result.skipped.append(str(error))
             continue
-        stem = Path(name).stem
-        result.table.rows.append({"image": stem, **measure(metrics, pair, stem)})
-        result.images.append(Measured(name, Path(preds.path(name)), Path(truths.path(truth))))
+        files = Measured(Path(item["lq_path"]), Path(item["gt_path"]))
+        visuals = {"result": item["lq"][None], "gt": item["gt"][None]}
+        row = {"image": files.pred.stem, **measure(metrics, visuals, files.pred.name)}
+        result.table.rows.append(row)
+        result.images.append(files)
     return result
-
-
-def _read(store: ImageStore, name: str) -> Tensor:
-    return to_tensor(to_float(store.read(name, alpha="drop", cmyk="convert")))[None]
-
-
-def _check_sizes(pred: str, gt: str, image: Tensor, truth: Tensor) -> None:
-    if image.shape != truth.shape:
-        (height, width), (rows, columns) = image.shape[-2:], truth.shape[-2:]
-        raise DataError(
-            f"{pred}: must have the size of {gt}, {rows}x{columns}, got {height}x{width}."
-        )

@@ -65,7 +65,7 @@ def _strip(image: Measured, row: Mapping[str, Any], input_dir: str | Path | None
     values = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "image")
     paths = {"result": image.pred, "gt": image.gt}
     if input_dir is not None:
-        paths["lq"] = Path(input_dir) / image.name
+        paths["lq"] = Path(input_dir) / image.pred.name
     try:
         visuals = {
             key: to_tensor(to_float(read_image(path, alpha="drop", cmyk="convert")))[None]
@@ -75,4 +75,4 @@ def _strip(image: Measured, row: Mapping[str, Any], input_dir: str | Path | None
         log.warning("left out of the gallery: %s", error)
         return ""
     strip = to_bgr_bytes(comparison_row(visuals))
-    return embedded(strip, f"{image.name}: {values}", (_WIDTH, _HEIGHT))
+    return embedded(strip, f"{image.pred.name}: {values}", (_WIDTH, _HEIGHT))

@@ -22,6 +22,7 @@ from smoothkit.models.networks import build_logged, freeze_norm, load_pretrained
 from smoothkit.models.predictor import Predictor, named_outputs
 from smoothkit.models.step import Step, Term, build_terms
 from smoothkit.models.updater import Updater
+from smoothkit.ops.precision import at_least_float32
 
 log = logging.getLogger(__name__)
 
@@ -192,8 +193,8 @@ class RestorationModel:
     def _losses(self, step: Step, counts: Mapping[str, Tensor], parts: int) -> dict[str, Tensor]:
         with self.updater.autocast():
             raw = self._running(step.batch["lq"])
-        # Losses in float32: sums of squares leave the range of half precision.
-        outputs = {name: value.float() for name, value in named_outputs(self.net, raw).items()}
+        # Losses in float32 or more: sums of squares leave the range of half precision.
+        outputs = {k: at_least_float32(v) for k, v in named_outputs(self.net, raw).items()}
         step = Step(step.batch, outputs, step.targets)
         # The updater averages over parts and processes; a sum over all samples has to undo that.
         share = parts * self.runtime.world_size if self._is_global() else 1

@@ -28,13 +28,15 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def evaluate(root: Path, **options) -> Evaluation:
-    return evaluate_folders(root / "pred", root / "gt", METRICS, **options)
+def evaluate(root: Path) -> Evaluation:
+    roots = {"dataroot_lq": str(root / "pred"), "dataroot_gt": str(root / "gt")}
+    section = {"type": "SmoothingTestDataset", **roots, "alpha": "drop"}
+    return evaluate_folders(section, METRICS, "mine")
 
 
 def test_images_are_measured_in_the_order_of_their_names(folders: Path) -> None:
     table = evaluate(folders).table
-    assert (table.dataset, [row["image"] for row in table.rows]) == ("pred", list("123456"))
+    assert (table.dataset, [row["image"] for row in table.rows]) == ("mine", list("123456"))
     assert table.rows[1]["psnr"] == pytest.approx(20 * math.log10(255 / 2))
 
 
@@ -50,17 +52,17 @@ def test_what_cannot_be_measured_is_skipped_by_name(folders: Path) -> None:
     (folders / "gt/5.png").unlink()
     found = evaluate(folders)
     assert [row["image"] for row in found.table.rows] == list("146")
-    assert [image.name for image in found.images] == ["1.png", "4.png", "6.png"]
+    assert [image.pred.name for image in found.images] == ["1.png", "4.png", "6.png"]
     broken, size, missing = found.skipped
     assert "pred/2.png" in broken
-    assert size.endswith("gt/3.png, 16x20, got 16x19.")
+    assert size.endswith("pred/3.png, 16x19, got 16x20.")
     assert missing.startswith(f"{folders / 'gt'}: has no ground truth '5' for 5.png")
 
 
-def test_an_empty_folder_is_refused(folders: Path) -> None:
-    (folders / "none").mkdir()
-    with pytest.raises(DataError, match="gt_dir: no images in"):
-        evaluate_folders(folders / "pred", folders / "none", METRICS)
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pred").mkdir()
+    with pytest.raises(DataError, match="dataroot_lq: no images in"):
+        evaluate(tmp_path)
 
 
 def test_the_gallery_shows_each_end_once(folders: Path) -> None:
