@@ -21,8 +21,10 @@ class Case:
         self.meta: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
         arrays = folder / f"{name}.npz"
         self.arrays = dict(np.load(arrays)) if arrays.exists() else {}
-        self.rtol: float = self.meta.get("rtol", 0.0)
-        self.atol: float = self.meta.get("atol", self.meta.get("tolerance", 0.0))
+        tolerance = self.meta.get("tolerance", 0.0)
+        own = tolerance if isinstance(tolerance, dict) else {"atol": tolerance}
+        self.rtol: float = self.meta.get("rtol", own.get("rtol", 0.0))
+        self.atol: float = self.meta.get("atol", own.get("atol", 0.0))
 
     def __str__(self) -> str:
         return self.name

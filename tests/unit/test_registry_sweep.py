@@ -17,7 +17,17 @@ from smoothkit.metrics import calculate_metric
 from smoothkit.models.predictor import Predictor, named_outputs
 
 # Sizes that make a network small; those that it does not have are left out.
-SMALL = {"dim": 8, "num_block": 1, "width": 4}
+SMALL = {
+    "dim": 8,
+    "num_block": 1,
+    "width": 4,
+    "nb": 1,
+    "nf": 8,
+    "gc": 4,
+    "num_feat": 8,
+    "num_grow_ch": 4,
+}
+SMALL |= {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 8, "img_size": 16}
 
 
 def small(name):
@@ -25,7 +35,11 @@ def small(name):
     return build_network({"type": name, **{k: v for k, v in SMALL.items() if k in known}})
 
 
-@pytest.mark.parametrize("name", ARCH_REGISTRY.keys())
+# Networks that images go into.
+IMAGE_NETWORKS = [name for name, cls in ARCH_REGISTRY if getattr(cls, "io", True)]
+
+
+@pytest.mark.parametrize("name", IMAGE_NETWORKS)
 @pytest.mark.parametrize("size", [(17, 23), (1, 1)], ids=str)
 def test_a_network_takes_odd_sizes_and_a_batch_of_one(name, size):
     net = small(name).eval()
@@ -38,7 +52,7 @@ def test_a_network_takes_odd_sizes_and_a_batch_of_one(name, size):
     assert result.max() <= 1
 
 
-@pytest.mark.parametrize("name", ARCH_REGISTRY.keys())
+@pytest.mark.parametrize("name", IMAGE_NETWORKS)
 def test_a_network_round_trips_its_weights_and_names_its_outputs(name):
     first, second = small(name).eval(), small(name).eval()
     second.load_state_dict(first.state_dict())
@@ -57,7 +71,11 @@ def test_a_loss_is_finite_with_a_finite_gradient(name):
         "gt": torch.rand(2, 3, 16, 16),
         "edge_logits": torch.randn(2, 1, 16, 16, requires_grad=True),
         "edge": (torch.rand(2, 1, 16, 16) > 0.7).byte(),
+        "negative_votes": torch.tensor([2, 3]),
+        "positive_votes": torch.tensor([3, 2]),
     }
+    images = ("negative", "positive", "original", "pred_ema")
+    values |= {key: torch.rand(2, 3, 16, 16) for key in images}
     inputs = [values[key] for key in getattr(loss, "inputs", ("pred", "gt"))]
     value = loss(*inputs)
     value.backward()

@@ -106,10 +106,19 @@ def _share_registries() -> None:
         shared.own = getattr(ours, f"{attribute}_REGISTRY")
 
 
+def basicsr_part(module: str, name: str) -> Any:
+    """``name`` of a module of BasicSR, such as ``("archs.rrdbnet_arch", "RRDB")``.
+
+    Raises:
+        ModuleNotFoundError: BasicSR is not installed; the message says how to install it.
+    """
+    import_basicsr()
+    return getattr(importlib.import_module(f"basicsr.{module}"), name)
+
+
 def basicsr_scheduler(name: str) -> Any:
     """BasicSR's learning-rate schedule called ``name``."""
-    import_basicsr()
-    return getattr(importlib.import_module("basicsr.models.lr_scheduler"), name)
+    return basicsr_part("models.lr_scheduler", name)
 
 
 def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any:
