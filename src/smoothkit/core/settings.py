@@ -80,6 +80,8 @@ class TrainSettings(Section):
         loss_reduction: ``global`` makes sums over samples equal to those of one process with the
             whole batch.
         find_unused_parameters: as in DistributedDataParallel.
+        net_d_iters: with a discriminator: iterations of it for each one of the network.
+        net_d_init_iters: iterations of the discriminator before the network begins to train.
     """
 
     total_iter: int | None = None
@@ -95,6 +97,8 @@ class TrainSettings(Section):
     freeze_norm_iter: int | None = None
     loss_reduction: Literal["local", "global"] = "local"
     find_unused_parameters: bool = False
+    net_d_iters: int = 1
+    net_d_init_iters: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smoothkit.core import distributed
 from smoothkit.core.checkpoints import Snapshot, save_networks, save_state
+from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.registry import MODEL_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import LoggerSettings, TrainSettings
+from smoothkit.core.signature import signature_faults
 from smoothkit.core.weights import State, cpu_state, load_into, network_state
+from smoothkit.models.critic import Critic, adversarial_sections
+from smoothkit.models.degrade import Degradation, sharpened
 from smoothkit.models.ema import Ema
 from smoothkit.models.networks import build_logged, freeze_norm, load_pretrained, meta_of, wrap
 from smoothkit.models.predictor import Predictor, named_outputs
@@ -31,10 +36,15 @@ log = logging.getLogger(__name__)
 class RestorationModel:
     """Trains and runs one network that maps an image ``lq`` to an image ``pred``.
 
+    With ``network_d`` it trains against a discriminator. Losses may bring networks of their own,
+    which train along.
+
     Args:
         opt: the whole option file.
         runtime: where this process runs; by default found from ``opt``.
         predictor: options of ``smoothkit.models.predictor.Predictor``.
+        degradation: options of ``smoothkit.models.degrade.Degradation``: makes ``lq`` of the ground
+            truths while training.
     """
 
     label = "net_g"
@@ -45,6 +55,7 @@ class RestorationModel:
         runtime: Runtime | None = None,
         *,
         predictor: dict[str, Any] | None = None,
+        degradation: dict[str, Any] | None = None,
     ) -> None:
         self.opt = opt
         self.runtime = runtime or Runtime.of(opt)
@@ -53,10 +64,23 @@ class RestorationModel:
         self.net = build_logged(opt["network_g"], "network_g").to(self.device)
         load_pretrained(self.net, opt, self.label)
         self.ema: Ema | None = None
+        self.critic: Critic | None = None
+        self.companions: dict[str, nn.Module] = {}
+        self.degradation: Degradation | None = None
         self._batches: list[dict[str, Any]] = []
         self._logs: dict[str, Tensor] = {}
         if self.runtime.is_train:
             self._prepare_training()
+            if degradation is not None:
+                self.degradation = self._build_degradation(degradation)
+
+    def _build_degradation(self, section: dict[str, Any]) -> Degradation:
+        given = ("scale", "seed")
+        faults = signature_faults(Degradation, section, "degradation", owner="it", given=given)
+        if faults:
+            raise OptionError(faults)
+        seed = [self.opt.get("manual_seed") or 0, self.runtime.rank]
+        return Degradation(self.opt.get("scale", 1), **section, seed=seed)
 
     def _prepare_training(self) -> None:
         self.settings = TrainSettings.read(self.opt["train"])
@@ -64,12 +88,46 @@ class RestorationModel:
             self.ema = Ema(self.net, self.settings.ema_decay)
             load_pretrained(self.ema.net, self.opt, self.label, key="params_ema")
         self._running = wrap(self.net, self.settings, self.runtime)
-        self.terms: dict[str, Term] = build_terms(self.opt["train"])
+        train = self.opt["train"]
+        adversarial = adversarial_sections(train)
+        self.terms: dict[str, Term] = build_terms(train, leave_out=adversarial)
         for term in self.terms.values():
             getattr(term.loss, "to", lambda device: None)(self.device)
-        self.updater = Updater(
-            self._running, self.opt["train"]["optim_g"], self.settings, self.runtime
-        )
+        self.updater = Updater(self._running, train["optim_g"], self.settings, self.runtime)
+        if "network_d" in self.opt or adversarial:
+            self.critic = self._build_critic(next(iter(adversarial), None))
+        self._add_companions()
+        self._refuse_average_without_ema()
+
+    def _build_critic(self, loss: str | None) -> Critic:
+        if "network_d" not in self.opt:
+            message = f"is missing: train.{loss}_opt needs a discriminator to judge the results."
+            raise OptionError([Fault("network_d", message)])
+        net = build_logged(self.opt["network_d"], "network_d").to(self.device)
+        load_pretrained(net, self.opt, "net_d")
+        return Critic(net, self.opt["train"], self.settings, self.runtime)
+
+    def _add_companions(self) -> None:
+        """Networks that losses bring, each with the optimiser ``train.optim_<x>``."""
+        for name, term in self.terms.items():
+            for letter, net in getattr(term.loss, "networks", {}).items():
+                section = self.opt["train"].get(f"optim_{letter}")
+                if section is None:
+                    message = f"needs 'optim_{letter}', the optimiser of train.{name}_opt.network."
+                    raise OptionError([Fault("train", message)])
+                load_pretrained(net, self.opt, f"net_{letter}")
+                self.updater.add(net, section, f"train.optim_{letter}")
+                self.companions[f"net_{letter}"] = net
+
+    def _reads(self, name: str) -> bool:
+        """Whether a loss asks for the value ``name``."""
+        inputs = {value for term in self.terms.values() for value in term.inputs}
+        return name in inputs or (self.critic is not None and name in self.critic.reads)
+
+    def _refuse_average_without_ema(self) -> None:
+        if self._reads("pred_ema") and self.ema is None:
+            message = "must be above 0: a loss reads what the averaged network gives (pred_ema)."
+            raise OptionError([Fault("train.ema_decay", message)])
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take a batch; several before ``optimize_parameters`` are accumulated."""
@@ -82,6 +140,8 @@ class RestorationModel:
             else value
             for name, value in data.items()
         }
+        if self.degradation is not None:
+            batch = self.degradation(batch)
         self._batches.append(batch)
 
     def optimize_parameters(self, current_iter: int) -> None:
@@ -95,24 +155,42 @@ class RestorationModel:
         if after is not None and current_iter > after:
             freeze_norm(self.net)
         steps = [Step(batch, targets=self.pick_targets(batch)) for batch in self._batches]
-        counts = self._global_counts(steps)
-        parts = [partial(self._losses, step, counts, len(steps)) for step in steps]
-        self._logs = self.updater.apply(parts)
         self._batches = []
+        self._logs, judged = self._step_network(steps, current_iter)
+        if self.critic is not None:
+            self._logs |= self.critic.update(judged)
         if self.ema is not None:
             self.ema.update(self.net)
 
+    def _step_network(
+        self, steps: list[Step], current_iter: int
+    ) -> tuple[dict[str, Tensor], list[Step]]:
+        """One step of the network, unless its discriminator is to get ahead; losses, results."""
+        every, first = self.settings.net_d_iters, self.settings.net_d_init_iters
+        if self.critic is not None and (current_iter % every or current_iter <= first):
+            with torch.no_grad():
+                return {}, [self._run(step) for step in steps]
+        counts = self._global_counts(steps)
+        judged: list[Step] = []
+        parts = [partial(self._losses, step, counts, len(steps), judged) for step in steps]
+        with self.critic.frozen() if self.critic is not None else nullcontext():
+            return self.updater.apply(parts), judged
+
     def pick_targets(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
-        """What the terms of this batch compare with, drawn once."""
-        return {"gt": batch["gt"]}
+        """What the terms of this batch compare with: ``gt``, and where asked for it ``sharp``."""
+        targets = {"gt": batch["gt"]}
+        if self._reads("sharp"):
+            targets["sharp"] = sharpened(batch["gt"])
+        return targets
 
     def update_learning_rate(self, current_iter: int, warmup_iter: int = -1) -> None:
         """Set the rates of this iteration; the schedule knows its own warm-up."""
-        self.updater.schedule.advance(current_iter)
+        for updater in self._updaters():
+            updater.advance(current_iter)
 
     def get_current_learning_rate(self) -> list[float]:
         """The rate of each parameter group."""
-        return self.updater.rates()
+        return [rate for updater in self._updaters() for rate in updater.rates()]
 
     def get_current_log(self) -> OrderedDict[str, float]:
         """The losses of the last step, averaged over the processes (call it in all of them)."""
@@ -151,12 +229,16 @@ class RestorationModel:
         if self.ema is not None:
             networks["params_ema"] = cpu_state(self.ema.net)
         networks["meta"] = meta_of(self.opt)
-        training = {
-            "optimizers": [self.updater.optimizer.state_dict()],
-            "schedulers": [self.updater.schedule.state_dict()],
-            "updaters": [self.updater.extra_state()],
+        trainees = [trainee for updater in self._updaters() for trainee in updater.trainees]
+        training: dict[str, Any] = {
+            "optimizers": [trainee.optimizer.state_dict() for trainee in trainees],
+            "schedulers": [trainee.schedule.state_dict() for trainee in trainees],
+            "updaters": [updater.extra_state() for updater in self._updaters()],
         }
-        return Snapshot({self.label: networks}, training)
+        if self.degradation is not None:
+            training["degradation"] = self.degradation.state_dict()
+        others = {label: {"params": cpu_state(net)} for label, net in self._others().items()}
+        return Snapshot({self.label: networks, **others}, training)
 
     def restore(self, networks: Mapping[str, Any], training: Mapping[str, Any]) -> None:
         """Go on from the contents of a checkpoint.
@@ -168,14 +250,28 @@ class RestorationModel:
         self._load(self.net, content, "params")
         if self.ema is not None:
             self._load(self.ema.net, content, "params_ema")
+        for label, net in self._others().items():
+            load_into(net, network_state(networks[label], label, "params"), f"checkpoint {label}")
         self.resume_training(training)
 
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:
         """Go on from the optimisers and schedules of a state, as the protocol has it."""
-        self.updater.optimizer.load_state_dict(resume_state["optimizers"][0])
-        self.updater.schedule.load_state_dict(resume_state["schedulers"][0])
-        for state in resume_state.get("updaters", ()):
-            self.updater.load_extra_state(state)
+        trainees = [trainee for updater in self._updaters() for trainee in updater.trainees]
+        for number, trainee in enumerate(trainees):
+            trainee.optimizer.load_state_dict(resume_state["optimizers"][number])
+            trainee.schedule.load_state_dict(resume_state["schedulers"][number])
+        for updater, state in zip(self._updaters(), resume_state.get("updaters", ()), strict=False):
+            updater.load_extra_state(state)
+        if self.degradation is not None and "degradation" in resume_state:
+            self.degradation.load_state_dict(resume_state["degradation"], self.device)
+
+    def _updaters(self) -> list[Updater]:
+        return [self.updater, *([self.critic.updater] if self.critic is not None else [])]
+
+    def _others(self) -> dict[str, nn.Module]:
+        """The networks beside the one that is trained for."""
+        critic = {"net_d": self.critic.net} if self.critic is not None else {}
+        return {**critic, **self.companions}
 
     def save(self, epoch: int, current_iter: int) -> None:
         """Write the networks and the state of the model, as the protocol has it."""
@@ -190,18 +286,33 @@ class RestorationModel:
             state = {"epoch": epoch, "iter": current_iter, **snapshot.training}
             save_state(folders, current_iter, state)
 
-    def _losses(self, step: Step, counts: Mapping[str, Tensor], parts: int) -> dict[str, Tensor]:
+    def _run(self, step: Step) -> Step:
+        """The step with what the network gives."""
         with self.updater.autocast():
             raw = self._running(step.batch["lq"])
         # Losses in float32 or more: sums of squares leave the range of half precision.
         outputs = {k: at_least_float32(v) for k, v in named_outputs(self.net, raw).items()}
-        step = Step(step.batch, outputs, step.targets)
+        if self.ema is not None and self._reads("pred_ema"):
+            with torch.no_grad(), self.updater.autocast():
+                averaged = named_outputs(self.ema.net, self.ema.net(step.batch["lq"]))["pred"]
+            outputs["pred_ema"] = at_least_float32(averaged)
+        return Step(step.batch, outputs, step.targets)
+
+    def _losses(
+        self, step: Step, counts: Mapping[str, Tensor], parts: int, judged: list[Step]
+    ) -> dict[str, Tensor]:
+        step = self._run(step)
         # The updater averages over parts and processes; a sum over all samples has to undo that.
         share = parts * self.runtime.world_size if self._is_global() else 1
-        return {
+        losses = {
             name: term(step, counts.get(name)) * (share if term.is_additive else 1)
             for name, term in self.terms.items()
         }
+        if self.critic is not None:
+            losses[self.critic.name] = self.critic.term(step)
+            detached = {name: value.detach() for name, value in step.outputs.items()}
+            judged.append(Step(step.batch, detached, step.targets))
+        return losses
 
     def _global_counts(self, steps: list[Step]) -> dict[str, Tensor]:
         if not self._is_global():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import signature
 from typing import Any
@@ -110,8 +110,15 @@ def loss_sections(train: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def build_terms(train: Mapping[str, Any], *, where: str = "train") -> dict[str, Term]:
+def build_terms(
+    train: Mapping[str, Any], *, where: str = "train", leave_out: Container[str] = ()
+) -> dict[str, Term]:
     """The terms of a ``train`` section, in the order of the file.
+
+    Args:
+        train: the section.
+        where: its dotted path, for messages.
+        leave_out: names of losses that are none of these terms.
 
     Raises:
         OptionError: unknown loss or option.
@@ -119,6 +126,7 @@ def build_terms(train: Mapping[str, Any], *, where: str = "train") -> dict[str, 
     return {
         name: _build_term(section, f"{where}.{name}_opt")
         for name, section in loss_sections(train).items()
+        if name not in leave_out
     }
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from smoothkit.core.devices import choose_precision
-from smoothkit.core.distributed import any_rank, world_size
+from smoothkit.core.distributed import any_rank, average_gradients, world_size
 from smoothkit.core.errors import TrainingError
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
@@ -30,11 +32,28 @@ class NonFiniteError(TrainingError):
         super().__init__(f"not finite: {', '.join(names) or 'a loss of another process'}")
 
 
-class Updater:
-    """Steps the weights of one network.
+@dataclass(frozen=True)
+class Trainee:
+    """The weights of one network and what steps them.
 
     Args:
-        net: the network, wrapped for several processes where there are.
+        params: those that train.
+        optimizer, schedule: theirs.
+        is_alone: gradients are still to be averaged over processes; DistributedDataParallel does
+            that by itself.
+    """
+
+    params: list[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    is_alone: bool
+
+
+class Updater:
+    """Steps the weights of a network, and of others whose losses are the same.
+
+    Args:
+        net: the network, wrapped for several processes where there are, or bare.
         optimizer: section that names the optimiser.
         settings: ``train``.
         runtime: device, and iterations per epoch for the schedule.
@@ -53,18 +72,30 @@ class Updater:
         self.net = net
         self.dtype = choose_precision(settings.amp, runtime.device)
         self._device = runtime.device
-        self._grad_clip = settings.grad_clip
-        self._params = [p for p in net.parameters() if p.requires_grad]
-        self.optimizer = build_optimizer(self._params, optimizer, where)
-        self.schedule = Schedule(
-            self.optimizer,
-            settings.scheduler,
-            warmup_iter=settings.warmup_iter,
-            iters_per_epoch=runtime.iters_per_epoch,
-        )
+        self._settings, self._runtime = settings, runtime
+        self.trainees: list[Trainee] = []
         self._scaler = torch.amp.GradScaler(
             runtime.device.type, enabled=self.dtype == torch.float16
         )
+        self.add(net, optimizer, where)
+
+    def add(self, net: nn.Module, optimizer: Mapping[str, Any], where: str) -> None:
+        """Train the weights of ``net`` by the same losses; arguments as for the first."""
+        params = [p for p in net.parameters() if p.requires_grad]
+        built = build_optimizer(params, optimizer, where)
+        schedule = Schedule(
+            built,
+            self._settings.scheduler,
+            warmup_iter=self._settings.warmup_iter,
+            iters_per_epoch=self._runtime.iters_per_epoch,
+        )
+        is_alone = not isinstance(net, DistributedDataParallel)
+        self.trainees.append(Trainee(params, built, schedule, is_alone))
+
+    def advance(self, current_iter: int) -> None:
+        """Set the learning rates of this iteration."""
+        for trainee in self.trainees:
+            trainee.schedule.advance(current_iter)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """The context in which the network runs forward."""
@@ -84,7 +115,8 @@ class Updater:
         Raises:
             NonFiniteError: in every process as soon as one has such a loss; no weight was changed.
         """
-        self.optimizer.zero_grad(set_to_none=True)
+        for trainee in self.trainees:
+            trainee.optimizer.zero_grad(set_to_none=True)
         logs: dict[str, Tensor] = {}
         for index, part in enumerate(parts):
             with self._synchronised(index == len(parts) - 1):
@@ -94,15 +126,17 @@ class Updater:
             for name, value in losses.items():
                 share = value.detach().float() / len(parts)
                 logs[name] = logs[name] + share if name in logs else share
-        norm = self._gradient_norm()
-        self._refuse_non_finite({**logs, "gradient": norm} if norm is not None else logs)
-        self._scaler.step(self.optimizer)
+        norms = [self._gradient_norm(trainee) for trainee in self.trainees]
+        known = [norm for norm in norms if norm is not None]
+        self._refuse_non_finite({**logs, "gradient": torch.stack(known).sum()} if known else logs)
+        for trainee in self.trainees:
+            self._scaler.step(trainee.optimizer)
         self._scaler.update()
         return logs
 
     def rates(self) -> list[float]:
         """The learning rate of each parameter group."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        return [group["lr"] for t in self.trainees for group in t.optimizer.param_groups]
 
     def extra_state(self) -> dict[str, Any]:
         """What is neither the optimiser's nor the schedule's."""
@@ -129,15 +163,17 @@ class Updater:
             names = [name for name, bad in zip(logs, is_bad.tolist(), strict=True) if bad]
             raise NonFiniteError([n for n in names if n not in ("l_total", "gradient")] or names)
 
-    def _gradient_norm(self) -> Tensor | None:
+    def _gradient_norm(self, trainee: Trainee) -> Tensor | None:
         """The norm of the gradient, after which it is clipped where asked for.
 
         None in fp16, where the scaler steps over gradients that are not finite.
         """
-        is_scaled = self._scaler.is_enabled()
-        if is_scaled and self._grad_clip is None:
+        if trainee.is_alone:
+            average_gradients(trainee.params)
+        is_scaled, clip = self._scaler.is_enabled(), self._settings.grad_clip
+        if is_scaled and clip is None:
             return None
-        self._scaler.unscale_(self.optimizer)
-        largest = float("inf") if self._grad_clip is None else self._grad_clip
-        norm = torch.nn.utils.clip_grad_norm_(self._params, largest)
+        self._scaler.unscale_(trainee.optimizer)
+        largest = float("inf") if clip is None else clip
+        norm = torch.nn.utils.clip_grad_norm_(trainee.params, largest)
         return None if is_scaled else norm

@@ -1,0 +1,172 @@
+"""From ground truths to training pairs, on the training device."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smoothkit.core.basicsr_compat import basicsr_part
+from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.signature import read_section
+from smoothkit.models.pair_pool import PairPool
+from smoothkit.ops.degradation import Blur, Draw, Stage, degrade, draw
+
+WHERE = "degradation"
+# What of a batch goes through crop and pool beside the images, which are all that have four sides.
+_PER_SAMPLE = ("negative_votes", "positive_votes")
+
+
+class Degradation:
+    """Makes ``lq`` of a batch of whole ground truths, crops all, and passes them through a pool.
+
+    The low-quality image is made of ``original`` where the batch has one, else of ``gt``. Random
+    numbers depend on the seed, the process and the number of the batch alone.
+
+    Args:
+        scale: of the network.
+        gt_size: side of the crops, a multiple of ``scale``.
+        stages: one or two rounds: sections of ``ops.degradation.Stage``.
+        final_sinc_prob: share of images that end with a low-pass, after two rounds.
+        sharpen: make the low-quality image of the sharpened ground truth.
+        pool_size: samples in the pool, a multiple of the batch; ~: none.
+        seed: of everything that is drawn; a list where processes differ.
+
+    Raises:
+        OptionError: options out of range or at odds.
+    """
+
+    def __init__(
+        self,
+        scale: int,
+        gt_size: int = 256,
+        stages: Sequence[dict[str, Any]] = ({},),
+        final_sinc_prob: float = 0.0,
+        sharpen: bool = False,
+        pool_size: int | None = None,
+        *,
+        seed: int | Sequence[int] = 0,
+    ) -> None:
+        if gt_size % scale:
+            near = gt_size // scale * scale
+            _refuse("gt_size", f"must be a multiple of the scale ({scale}), got {gt_size}. "
+                               f"Take {near} or {near + scale}.")  # fmt: skip
+        if len(stages) not in (1, 2):
+            _refuse("stages", f"must be one or two, got {len(stages)}.")
+        self.scale, self.gt_size = scale, gt_size
+        self.ranges = [_stage(section, index) for index, section in enumerate(stages)]
+        self.final_sinc_prob, self.sharpen = final_sinc_prob, sharpen
+        self.pool = PairPool(pool_size) if pool_size else None
+        self._seed = [seed] if isinstance(seed, int) else list(seed)
+        self._number = 0
+
+    def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
+        """The batch with ``lq``, images cropped; as it is where it brings its own ``lq``.
+
+        Args:
+            batch: (N, 3, H, W) images, uint8 or float32 in [0, 1]: ``gt``, ``original``, ...
+
+        Returns:
+            float32 in [0, 1].
+
+        Raises:
+            DataError: images smaller than the crop.
+        """
+        if "lq" in batch:
+            return dict(batch)
+        rng = np.random.default_rng([*self._seed, self._number])
+        self._number += 1
+        images = {k: v for k, v in batch.items() if isinstance(v, Tensor) and v.ndim == 4}
+        source = images.get("original", images.get("gt"))
+        assert source is not None
+        self._check_size(batch, source)
+        drawn = self.draw(len(source), rng)
+        lq = self.low_quality(source, drawn)
+        crops = self._cropped(lq, images, rng)
+        kept = {name: batch[name] for name in _PER_SAMPLE if name in batch}
+        if self.pool is not None:
+            samples = self.pool.exchange({**crops, **kept}, rng)
+            crops, kept = ({k: samples[k] for k in part} for part in (crops, kept))
+        rest = {k: v for k, v in batch.items() if k not in crops and k not in kept}
+        return {**rest, **{k: _as_float(v) for k, v in crops.items()}, **kept}
+
+    def draw(self, count: int, rng: np.random.Generator) -> Draw:
+        """What a batch is degraded with."""
+        return draw(self.ranges, count, rng, final_sinc_prob=self.final_sinc_prob)
+
+    @torch.no_grad()
+    def low_quality(self, source: Tensor, drawn: Draw) -> Tensor:
+        """(N, 3, H // scale, W // scale) uint8 of whole images, uint8 or float32."""
+        images = self._whole(_as_float(source))
+        if self.sharpen:
+            images = sharpened(images)
+        lq = degrade(images, drawn, self.ranges, self.scale)
+        return (lq * 255).round().byte()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Batches drawn so far, and the pool."""
+        return {"number": self._number, "pool": self.pool.state_dict() if self.pool else None}
+
+    def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Go on from ``state_dict``."""
+        self._number = state["number"]
+        if self.pool is not None and state["pool"] is not None:
+            self.pool.load_state_dict(state["pool"], device)
+
+    def _whole(self, image: Tensor) -> Tensor:
+        """Sides cut to multiples of the scale, so that both images of a pair show the same."""
+        height, width = (side // self.scale * self.scale for side in image.shape[-2:])
+        return image[..., :height, :width]
+
+    def _cropped(
+        self, lq: Tensor, images: Mapping[str, Tensor], rng: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """One window for the whole batch, as it has one degraded size."""
+        side = self.gt_size // self.scale
+        top, left = (int(rng.integers(length - side + 1)) for length in lq.shape[-2:])
+        gt_top, gt_left = top * self.scale, left * self.scale
+        crops = {
+            name: image[..., gt_top : gt_top + self.gt_size, gt_left : gt_left + self.gt_size]
+            for name, image in images.items()
+        }
+        return {"lq": lq[..., top : top + side, left : left + side], **crops}
+
+    def _check_size(self, batch: Mapping[str, Any], source: Tensor) -> None:
+        height, width = source.shape[-2:]
+        if min(height, width) < self.gt_size:
+            paths = " ".join(map(str, batch.get("gt_path", [])))
+            raise DataError(
+                f"{paths or 'gt'}: images must have sides of {WHERE}.gt_size ({self.gt_size}) "
+                f"or more, got {height}x{width}."
+            )
+
+
+@torch.no_grad()
+def sharpened(images: Tensor) -> Tensor:
+    """The images after unsharp masking with a Gaussian of 51 pixels, in [0, 1].
+
+    Args:
+        images: (N, C, H, W) float32, sides above 25 pixels.
+    """
+    result: Tensor = basicsr_part("utils.img_process_util", "USMSharp")().to(images.device)(
+        images.contiguous()
+    )
+    return result
+
+
+def _stage(section: Mapping[str, Any], index: int) -> Stage:
+    where = f"{WHERE}.stages.{index}"
+    options = dict(section)
+    blur = read_section(Blur, options.pop("blur", {}), f"{where}.blur")
+    return read_section(Stage, {**options, "blur": blur}, where)
+
+
+def _as_float(image: Tensor) -> Tensor:
+    return image.float() / 255 if image.dtype == torch.uint8 else image
+
+
+def _refuse(key: str, message: str) -> None:
+    raise OptionError([Fault(f"{WHERE}.{key}", message)])
