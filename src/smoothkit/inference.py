@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from smoothkit.cli.arguments import add_pictures
+from smoothkit.cli.arguments import add_pictures, whole_number
 from smoothkit.cli.errors import exit_code_of
 
 
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument(
         "--tile_pad",
-        type=int,
+        type=whole_number(0),
         metavar="N",
         help="overlap of tiles; default: what makes the result that of the whole image",
     )

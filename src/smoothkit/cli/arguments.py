@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -20,3 +21,14 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="make results anew that are there already"
     )
+
+
+def whole_number(least: int) -> Callable[[str], int]:
+    """What argparse reads a number of ``least`` or more with."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a number of {least} or more, got '{text}'")
+        return int(text)
+
+    return read

@@ -87,6 +87,8 @@ def choose_precision(amp: str | bool, device: torch.device) -> torch.dtype:
     """The data type that ``train.amp`` means on ``device``; ``auto`` says what it took."""
     if amp in (False, "off"):
         return torch.float32
+    if amp not in ("auto", "bf16", "fp16"):
+        raise ValueError(f"amp: must be off, auto, bf16 or fp16, got {amp!r}.")
     if amp != "auto":
         return {"bf16": torch.bfloat16, "fp16": torch.float16}[str(amp)]
     if device.type == "cuda":

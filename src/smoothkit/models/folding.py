@@ -18,7 +18,8 @@ def fold_batch_norm(net: nn.Module) -> nn.Module:
     """
     folded = copy.deepcopy(net).eval()
     try:
-        graph = Tracer().trace(folded)
+        # On a copy of its own: networks that keep what they compute would keep the tracer's.
+        graph = Tracer().trace(copy.deepcopy(folded))
     except Exception:  # whatever a foreign forward does when traced; it works unfolded
         return folded
     for conv_name, norm_name in _pairs(folded, graph):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isqrt
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -27,6 +27,15 @@ from smoothkit.ops.tile import Tile, tiles
 log = logging.getLogger(__name__)
 
 _SMALLEST_TILE = 16
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "could not create a primitive",
+    "could not create a memory",
+    "could not execute a primitive",
+    "MPS backend out",
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +56,21 @@ class RestorerSettings:
     tile_size: int | Literal["auto"] = "auto"
     tile_pad: int | None = None
     dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        """Refuse values that nothing could be made of.
+
+        Raises:
+            ValueError: names the setting.
+        """
+        if self.tile_size != "auto" and (not isinstance(self.tile_size, int) or self.tile_size < 1):
+            raise ValueError(f"tile_size: must be 'auto' or 1 and more, got {self.tile_size!r}.")
+        if self.tile_pad is not None and self.tile_pad < 0:
+            raise ValueError(f"tile_pad: must be 0 or more, got {self.tile_pad}.")
+        for name, known in (("color", get_args(Color)), ("rounding", get_args(Rounding))):
+            value = getattr(self, name)
+            if value not in known:
+                raise ValueError(f"{name}: must be one of {', '.join(known)}, got {value!r}.")
 
 
 class Restorer:
@@ -72,6 +96,7 @@ class Restorer:
         folded = fold_batch_norm(net).requires_grad_(False)
         self.net = folded.to(self.device).to(memory_format=torch.channels_last)
         self._bytes_per_pixel: float | None = None
+        self._limit: int | None = None  # of tiles, once memory did not suffice for larger ones
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The result for an RGB image.
@@ -128,7 +153,7 @@ class Restorer:
         if overlap is None:
             if size < max(height, width) and self.settings.tile_size != "auto":
                 raise DataError(
-                    "this network looks at the whole image, so its tiles would not fit together. "
+                    "how far this network sees is not known, so its tiles may not fit together. "
                     "Give tile_pad to cut it into tiles anyway."
                 )
             size, overlap = max(height, width), 0
@@ -152,30 +177,38 @@ class Restorer:
         return image.contiguous(memory_format=torch.channels_last)
 
     def _computed(self, pixels: np.ndarray, tile: Tile) -> Iterator[tuple[Tile, np.ndarray]]:
-        """The tile's part of the result; in four pieces where memory does not hold the window."""
+        """The tile's part of the result; in pieces where memory does not hold the window."""
+        height, width = pixels.shape[:2]
+        if self._limit is not None and _side(tile) > self._limit:
+            for piece in self._cut(tile, height, width, self._limit):
+                yield from self._computed(pixels, piece)
+            return
         try:
             yield tile, self._result(pixels, tile)
             return
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
-        pieces = self._quarters(tile, *pixels.shape[:2])
-        for piece in pieces:
+        for piece in self._pieces(tile, height, width):
             yield from self._computed(pixels, piece)
 
-    def _quarters(self, tile: Tile, height: int, width: int) -> list[Tile]:
-        side = max(tile.bottom - tile.top, tile.right - tile.left)
-        overlap = self._overlap()
-        if overlap is None or side // 2 < _SMALLEST_TILE:
+    def _pieces(self, tile: Tile, height: int, width: int) -> list[Tile]:
+        """The tile cut up after memory did not suffice; the others will be cut like it."""
+        side = _side(tile)
+        smallest = max(_SMALLEST_TILE, self.io.multiple_of)
+        if self._overlap() is None or side // 2 < smallest:
             raise DataError(
                 f"{self.device}: out of memory for a window of {tile.area} pixels, which cannot "
                 "be made smaller. Free some memory, or use '--amp auto'."
             )
-        log.warning("out of memory with tiles of %d pixels; going on with %d.", side, side // 2)
+        self._limit = side // 2 // self.io.multiple_of * self.io.multiple_of
+        log.warning("out of memory with tiles of %d pixels; going on with %d.", side, self._limit)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        self.settings = replace(self.settings, tile_size=side // 2)
-        smaller = tiles(height, width, side // 2, overlap, self.io.multiple_of)
+        return self._cut(tile, height, width, self._limit)
+
+    def _cut(self, tile: Tile, height: int, width: int, side: int) -> list[Tile]:
+        smaller = tiles(height, width, side, self._overlap() or 0, self.io.multiple_of)
         return [t for t in smaller if _overlaps(t, tile)]
 
     def _result(self, pixels: np.ndarray, tile: Tile) -> np.ndarray:
@@ -237,29 +270,50 @@ def _mean_of_channels(image: np.ndarray) -> np.ndarray:
     return levels.astype(image.dtype)
 
 
+def _side(tile: Tile) -> int:
+    return max(tile.bottom - tile.top, tile.right - tile.left)
+
+
 def _overlaps(a: Tile, b: Tile) -> bool:
     return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError):
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    text = str(error)  # the CPU's allocator and MPS raise plain errors
-    return (
-        "not enough memory" in text or "can't allocate memory" in text or "MPS backend out" in text
-    )
+    # The CPU's allocator, oneDNN and MPS raise plain errors.
+    return any(text in str(error) for text in _NO_MEMORY)
 
 
 def _observed_io(net: nn.Module) -> ImageIO:
-    """Facts about a network that does not state its own; not known to be local."""
+    """Facts about a network that does not state its own; not known to be local.
+
+    Raises:
+        DataError: it takes images of none of the usual kinds.
+    """
     first = next((m for m in net.modules() if isinstance(m, nn.Conv2d)), None)
-    channels = first.in_channels if first is not None else 3
-    multiple = int(getattr(net, "window_size", 1))
-    side = -(-32 // multiple) * multiple
-    parameter = next(net.parameters())
+    channels = dict.fromkeys((first.in_channels if first is not None else 3, 3, 1))
+    window = int(getattr(net, "window_size", 1))
     was_training = net.training
-    with torch.inference_mode():
-        probe = torch.zeros(1, channels, side, side, device=parameter.device)
-        result = named_outputs(net, net.eval()(probe))["pred"]
-    net.train(was_training)
-    return ImageIO(channels=channels, multiple_of=multiple, scale=result.shape[-1] // side)
+    net.eval()
+    try:
+        for multiple in (window * 2**power for power in range(6)):
+            for count in channels:
+                scale = _scale_of(net, count, multiple * (32 // multiple + 1))
+                if scale is not None:
+                    return ImageIO(channels=count, multiple_of=multiple, scale=scale)
+    finally:
+        net.train(was_training)
+    raise DataError(f"{type(net).__name__}: takes no images of 3 channels or 1 by themselves.")
+
+
+@torch.inference_mode()
+def _scale_of(net: nn.Module, channels: int, side: int) -> int | None:
+    """By how much a result is larger than a square image; None where the network refuses it."""
+    probe = torch.zeros(1, channels, side, side, device=next(net.parameters()).device)
+    try:
+        result = named_outputs(net, net(probe))["pred"]
+    except (RuntimeError, AssertionError, ValueError):  # which of them is up to the network
+        return None
+    scale, rest = divmod(result.shape[-1], side)
+    return scale if scale and not rest else None
