@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from common import interleaved, report
 from torch import Tensor
 
+from smoothkit.core.options import read_options
 from smoothkit.losses import build_loss
 from smoothkit.models import build_model
+from smoothkit.models.step import loss_sections
 
+# Those of the released recipe.
+RECIPE = Path(__file__).parents[1] / "options/train/jess/train_JESSNet.yml"
 LOSSES = {
-    "coarse_opt": {"type": "L1Loss", "pred": "coarse"},
-    "pixel_opt": {"type": "L1Loss"},
-    "ssim_opt": {"type": "MultiScaleSSIMLoss"},
-    "edge_opt": {"type": "BalancedEdgeLoss", "loss_weight": 0.001},
+    f"{name}_opt": section
+    for name, section in loss_sections(read_options(RECIPE).data["train"]).items()
 }
 OURS = {
     "float32": {"channels_last": True},
@@ -104,13 +107,16 @@ def plain_step(device: str) -> Callable[[dict[str, Tensor]], float]:
     num_gpu = int(device == "cuda")
     net = build_model(options({}, num_gpu, fused=False)).net.train()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
-    l1, ssim, edge = (build_loss(LOSSES[name]) for name in ("pixel_opt", "ssim_opt", "edge_opt"))
+    l1, ssim, edge = (
+        build_loss({"type": kind}) for kind in ("L1Loss", "MultiScaleSSIMLoss", "BalancedEdgeLoss")
+    )
 
     def step(data: dict[str, Tensor]) -> float:
         optimizer.zero_grad()
-        out = net.named(net(data["lq"]))
-        loss = l1(out["coarse"], data["gt"]) + l1(out["pred"], data["gt"])
-        loss = loss + ssim(out["pred"], data["gt"]) + edge(out["edge_logits"], data["edge"])
+        out, gt = net.named(net(data["lq"])), data["gt"]
+        loss = l1(out["coarse"], gt) + l1(out["pred"], gt)
+        loss = loss + 0.1 * (ssim(out["coarse"], gt) + ssim(out["pred"], gt))
+        loss = loss + 0.001 * edge(out["edge_logits"], data["edge"])
         loss.backward()
         optimizer.step()
         return loss.item()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.parallel import parse_shard
 from smoothkit.systems.jess.prepare import blend_folder
@@ -28,7 +29,7 @@ def main() -> int:
         help="what edges are taken from; default: %(default)s, as in the published data",
     )
     parser.add_argument("--map_file", help="a map.txt whose numbers are kept")
-    parser.add_argument("--workers", type=int, help="threads; default: one a core")
+    parser.add_argument("--workers", type=whole_number(1), help="threads; default: one a core")
     parser.add_argument(
         "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
     )

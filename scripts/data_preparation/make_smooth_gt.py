@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.parallel import parse_shard
 from smoothkit.ops.filters import FILTERS, describe_filters, parse_setting
@@ -50,7 +51,9 @@ def main() -> int:
         metavar="NAME:SETTING=A,B",
         help=f"filters and values to try; default: {' '.join(DEFAULT_GRID)}",
     )
-    parser.add_argument("--workers", type=int, help="photographs at a time; default: one a core")
+    parser.add_argument(
+        "--workers", type=whole_number(1), help="photographs at a time; default: one a core"
+    )
     parser.add_argument(
         "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
     )
@@ -70,6 +73,7 @@ def make_one(args: argparse.Namespace) -> int:
         method=args.method,
         settings=dict(args.set),
         workers=args.workers,
+        shard=parse_shard(args.shard),
     )
     made, skipped = follow(done)
     print(f"{args.out_dir}: {made} images")

@@ -15,6 +15,7 @@ from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_text
 from smoothkit.data.protocols import Protocol
+from smoothkit.data.store import open_store
 from smoothkit.engine.folder_evaluation import Evaluation, evaluate_folders
 from smoothkit.engine.gallery import gallery
 from smoothkit.engine.result_lines import ResultLine, append_result, read_results
@@ -70,6 +71,8 @@ def evaluate(args: argparse.Namespace) -> int:
         "num_gt": args.num_gt,
         "alpha": "drop",
     }
+    for option in ("pred_dir", "gt_dir"):  # in the words of this command line
+        open_store(getattr(args, option), option=f"--{option}")
     title = args.title or Path(args.pred_dir).resolve().name
     evaluation = evaluate_folders(section, metrics, title)
     write(evaluation, args, metrics)
@@ -93,7 +96,7 @@ def write(evaluation: Evaluation, args: argparse.Namespace, metrics: dict) -> No
     )
     write_text(out_dir / "gallery.html", page)
     print(out_dir / "gallery.html")
-    if args.append:
+    if args.append and table.rows:
         means = {name: values["mean"] for name, values in table.summary().items()}
         append_result(args.append, ResultLine(table.dataset, means["psnr"], means["ssim"]))
         for line in read_results(args.append):

@@ -37,7 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name in argv[:1]:  # only its own options need what a command works with
             module.add_arguments(sub)
             sub.set_defaults(run=module.run)
-    args = parser.parse_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    # Words between the options and after them; argparse takes a list in one place only.
+    if rest and not (hasattr(args, "settings") and all("=" in w and w[0] != "-" for w in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        args.settings += rest
     return exit_code_of(lambda: args.run(args))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ import smoothkit
 from smoothkit.__main__ import main as command
 from smoothkit.archs import build_network
 from smoothkit.inference import main
+from smoothkit.models.restorer import Restorer
 from smoothkit.ops.filters import apply_filter
 from smoothkit.ops.io import read_image
 
@@ -143,6 +145,52 @@ def test_what_cannot_work_is_said_in_one_line(work, capfd, args, told):
     assert told in message
     assert "Traceback" not in message
     assert not Path("out").exists()
+
+
+def test_what_a_format_cannot_hold_is_skipped_by_name(work, capfd):
+    write(Path("in/deep.png"), noise(4, 4, 3, dtype=np.uint16))
+    write(Path("in/clear.png"), noise(4, 4, 4))
+    assert infer("--input", "in", "--output", "out", "--ext", "jpg") == 2
+    told = capfd.readouterr().err
+    assert re.search(r"skipped: in/clear.png: .*'.jpg' cannot hold alpha", told)
+    assert re.search(r"skipped: in/deep.png: .*'.jpg' cannot hold 16 bits", told)
+    assert "3 made" in told
+
+
+def test_one_image_that_fails_does_not_end_the_others(work, capfd, monkeypatch):
+    forward = Restorer._forward
+
+    def fragile(self, image):
+        if image.shape[-1] == 7:
+            raise RuntimeError("sizes do not match")
+        return forward(self, image)
+
+    monkeypatch.setattr(Restorer, "_forward", fragile)
+    write(Path("in/odd.png"), noise(5, 7, 3))
+    assert infer("--input", "in", "--output", "out") == 2
+    assert "skipped: in/odd.png: sizes do not match" in capfd.readouterr().err
+    assert len(results()) == 3
+
+
+def test_results_beside_their_inputs_are_no_inputs(work):
+    for _ in range(2):
+        assert infer("--input", "in", "--output", "in", "--suffix", "_s") == 0
+    assert results("in") == [
+        "a.png", "a_s.png", "sub/b.jpg", "sub/b_s.jpg", "sub/c.webp", "sub/c_s.webp",
+    ]  # fmt: skip
+
+
+def test_the_output_may_be_above_the_input(work):
+    assert infer("--input", "in/sub", "--output", "in", "--suffix", "_s") == 0
+    assert {"b_s.jpg", "c_s.webp"} <= set(results("in"))
+
+
+def test_settings_of_a_filter_may_stand_anywhere(work):
+    places = (["l0", "lam=0.1", "-i", "in", "-o", "x"], ["l0", "-i", "in", "-o", "y", "lam=0.1"])
+    assert [command(["filter", *words]) for words in places] == [0, 0]
+    np.testing.assert_array_equal(read_image("x/a.png"), read_image("y/a.png"))
+    with pytest.raises(SystemExit):
+        command(["filter", "l0", "-i", "in", "-o", "z", "--lam", "1"])
 
 
 def test_two_inputs_for_one_result_are_refused(work, capfd):

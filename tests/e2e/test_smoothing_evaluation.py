@@ -96,4 +96,4 @@ def test_one_broken_result_is_named_and_the_others_are_measured(
     assert "skipped: pred/3.png: " in told.err
     assert "no lpips without --lpips_weights: alexnet" in told.err
     assert run_script("--pred_dir", "pred", "--gt_dir", "none") == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "dataroot_gt: no such folder, got none."
+    assert capsys.readouterr().err.splitlines()[-1] == "--gt_dir: no such folder, got none."

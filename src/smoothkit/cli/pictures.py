@@ -13,11 +13,14 @@ import numpy as np
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import remove_leftovers
+from smoothkit.core.files import remove_leftovers, write_bytes
 from smoothkit.data.store import FolderStore
-from smoothkit.ops.io import SUFFIXES, read_image, write_image
+from smoothkit.ops.io import SUFFIXES, encode_image, read_image
 
 log = logging.getLogger(__name__)
+
+# What a network or a solver raises for an image that it cannot take; one image must not end all.
+_UNFORESEEN = (RuntimeError, ValueError, ArithmeticError, AssertionError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) 
     Raises:
         DataError: no input, or a result cannot be written (which would not get better).
     """
-    jobs = list(plan(args.input, args.output, suffix=args.suffix, ext=args.ext))
+    jobs = plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
     missing = [job for job in jobs if args.overwrite or not job.target.exists()]
     for folder in {job.target.parent for job in missing}:
         remove_leftovers(folder)
@@ -51,13 +54,19 @@ def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) 
     for job in tqdm(missing, unit="image", disable=not sys.stderr.isatty()):
         try:
             result = function(read_whole(job.source))
+            content = encode_image(result, job.target.suffix, name=str(job.target))
         except DataError as error:
             message = str(error)
             named = message if str(job.source) in message else f"{job.source}: {message}"
             log.error("skipped: %s", named)
             failures += 1
             continue
-        write_image(job.target, result)
+        except _UNFORESEEN as error:
+            log.error("skipped: %s: %s", job.source, error or type(error).__name__)
+            log.debug("where it went wrong:", exc_info=True)
+            failures += 1
+            continue
+        write_bytes(job.target, content)
     made, kept = len(missing) - failures, len(jobs) - len(missing)
     log.info("%d made, %d already there, %d skipped: %s", made, kept, failures, args.output)
     return 2 if failures else 0
@@ -65,7 +74,7 @@ def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) 
 
 def plan(
     source: str | Path, out_dir: str | Path, *, suffix: str = "", ext: str | None = None
-) -> Iterator[Job]:
+) -> list[Job]:
     """The jobs for an image, or for all images below a folder; folders inside are kept.
 
     Raises:
@@ -78,6 +87,7 @@ def plan(
     if out_dir.exists() and not out_dir.is_dir():
         raise DataError(f"{out_dir}: must be a folder, is a file.")
     seen: dict[Path, Path] = {}
+    jobs = []
     for path, name in _inputs(source, out_dir):
         end = f".{ext.lstrip('.')}" if ext else name.suffix
         target = out_dir / name.parent / f"{name.stem}{suffix}{end}"
@@ -86,7 +96,10 @@ def plan(
         if target in seen:
             raise DataError(f"{path}: would get the result file of {seen[target]}. Rename one.")
         seen[target] = path
-        yield Job(path, target)
+        jobs.append(Job(path, target))
+    # Results beside their inputs are no inputs, or a second run would take them.
+    results = {target.resolve() for target in seen}
+    return [job for job in jobs if job.source.resolve() not in results]
 
 
 def read_whole(path: Path) -> np.ndarray:
@@ -106,11 +119,12 @@ def _inputs(source: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
     if not source.is_dir():
         raise DataError(f"{source}: no such file or folder.")
     inside = out_dir.resolve()
+    is_below = source.resolve() in inside.parents
     found = 0
     for name in FolderStore(source, is_recursive=True).names:
         path = source / name
         # Results below the input are no inputs, or a second run would take them.
-        if inside != source.resolve() and path.resolve().is_relative_to(inside):
+        if is_below and path.resolve().is_relative_to(inside):
             continue
         found += 1
         yield path, Path(name)

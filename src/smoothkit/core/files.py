@@ -6,6 +6,7 @@ import errno
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -45,14 +46,57 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed."""
+    """Remove the temporary files of writers that were killed, as far as the folder allows."""
     for path in folder.glob(f".*{TEMPORARY}"):
-        path.unlink(missing_ok=True)
+        process = path.name.removesuffix(TEMPORARY).rpartition(".")[2]
+        if not _is_alive(process):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _is_alive(process: str) -> bool:
+    if not process.isdecimal():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it belongs to somebody else
+        return True
+    return int(process) != os.getpid()
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file atomically."""
+    write_atomically(path, lambda file: file.write(content))
+
+
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file a second name, atomically; a copy where the disk holds no links.
+
+    Raises:
+        DataError: the new name cannot be written.
+    """
+    target = Path(target)
+    temporary = target.parent / f".{target.name}.{os.getpid()}{TEMPORARY}"
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise DataError(f"{target}: cannot be written: {_reason(error)}") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    write_bytes(path, text.encode("utf-8"))
 
 
 def write_json(path: str | Path, value: Any) -> None:

@@ -16,26 +16,22 @@ from smoothkit.engine.tables import Table
 from smoothkit.engine.validation import measure
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Files of one image: the result, and its ground truth."""
-
-    pred: Path
-    gt: Path
-
-
 @dataclass
 class Evaluation:
     """What a folder of results gave.
 
     Args:
         table: per image, and its summary.
-        images: in the order of the rows.
+        data: the data set.
+        names: file names of the results, in the order of the rows.
+        indices: of the items, in the order of the rows.
         skipped: what could not be measured, a line each.
     """
 
     table: Table
-    images: list[Measured] = field(default_factory=list)
+    data: Any
+    names: list[str] = field(default_factory=list)
+    indices: list[int] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
 
 
@@ -54,16 +50,17 @@ def evaluate_folders(
         DataError: a folder is missing, empty or ambiguous.
     """
     data = build_dataset(section)
-    result = Evaluation(Table(title, list(metrics)))
+    result = Evaluation(Table(title, list(metrics)), data)
     for index in tqdm(range(len(data)), unit="image", disable=not sys.stderr.isatty()):
         try:
             item = data[index]
         except DataError as error:
             result.skipped.append(str(error))
             continue
-        files = Measured(Path(item["lq_path"]), Path(item["gt_path"]))
+        path = Path(item["lq_path"])
         visuals = {"result": item["lq"][None], "gt": item["gt"][None]}
-        row = {"image": files.pred.stem, **measure(metrics, visuals, files.pred.name)}
+        row = {"image": path.stem, **measure(metrics, visuals, path.name)}
         result.table.rows.append(row)
-        result.images.append(files)
+        result.names.append(path.name)
+        result.indices.append(index)
     return result

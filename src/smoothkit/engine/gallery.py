@@ -6,11 +6,10 @@ import logging
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.html import details, grid, page, section, table
-from smoothkit.engine.folder_evaluation import Evaluation, Measured
+from smoothkit.engine.folder_evaluation import Evaluation
 from smoothkit.engine.visuals import comparison_row, embedded, to_bgr_bytes
 from smoothkit.ops.io import read_image, to_float
 from smoothkit.ops.tensor import to_tensor
@@ -35,44 +34,55 @@ def gallery(
         metric: column to sort by.
         is_higher_better: its direction.
         count: images shown from each end, each once.
-        input_dir: inputs named like the results, to be shown before them; ~: none.
+        input_dir: inputs named like the results, in any format, to be shown before them; ~: none.
+
+    Raises:
+        DataError: ``input_dir`` cannot be read.
     """
     found = evaluation.table
     order = found.worst_first(metric, is_higher_better=is_higher_better)
     worst, best = order[:count], order[: -count - 1 : -1]
     best = [index for index in best if index not in worst]
-    told = f"{'input, ' if input_dir else ''}result, ground truth, error"
+    inputs = _by_stem(input_dir)
+    told = f"{'input, ' if inputs else ''}result, ground truth, error"
     means = [[name, *values.values()] for name, values in found.summary().items()]
     rows = [list(found.rows[index].values()) for index in order]
     return page(
         f"{found.dataset}: {len(rows)} images",
         section("Means", table(["metric", "mean", "spread", "images"], means)),
         section("Skipped", *(f"<p>{escape(line)}</p>" for line in evaluation.skipped)),
-        section(f"Lowest quality by {metric}: {told}", _shown(evaluation, worst, input_dir)),
-        section(f"Highest quality by {metric}: {told}", _shown(evaluation, best, input_dir)),
+        section(f"Lowest quality by {metric}: {told}", _shown(evaluation, worst, inputs)),
+        section(f"Highest quality by {metric}: {told}", _shown(evaluation, best, inputs)),
         section("All images", details("worst first", table(["image", *found.metrics], rows))),
     )
 
 
-def _shown(evaluation: Evaluation, order: Sequence[int], input_dir: str | Path | None) -> str:
-    strips = [
-        _strip(evaluation.images[index], evaluation.table.rows[index], input_dir) for index in order
-    ]
+def _shown(evaluation: Evaluation, order: Sequence[int], inputs: Mapping[str, Path]) -> str:
+    strips = [_strip(evaluation, row, inputs) for row in order]
     return grid(strips, width="36rem") if any(strips) else ""
 
 
-def _strip(image: Measured, row: Mapping[str, Any], input_dir: str | Path | None) -> str:
-    values = ", ".join(f"{name} {value:.4f}" for name, value in row.items() if name != "image")
-    paths = {"result": image.pred, "gt": image.gt}
-    if input_dir is not None:
-        paths["lq"] = Path(input_dir) / image.pred.name
-    try:
-        visuals = {
-            key: to_tensor(to_float(read_image(path, alpha="drop", cmyk="convert")))[None]
-            for key, path in paths.items()
-        }
-    except DataError as error:
-        log.warning("left out of the gallery: %s", error)
-        return ""
+def _strip(evaluation: Evaluation, row: int, inputs: Mapping[str, Path]) -> str:
+    item, name = evaluation.data[evaluation.indices[row]], evaluation.names[row]
+    visuals = {"result": item["lq"][None], "gt": item["gt"][None]}
+    source = inputs.get(Path(name).stem)
+    if source is not None:
+        try:
+            image = read_image(source, alpha="drop", cmyk="convert")
+            visuals["lq"] = to_tensor(to_float(image))[None]
+        except DataError as error:
+            log.warning("shown without its input: %s", error)
+    measured = evaluation.table.rows[row]
+    values = ", ".join(f"{key} {value:.4f}" for key, value in measured.items() if key != "image")
     strip = to_bgr_bytes(comparison_row(visuals))
-    return embedded(strip, f"{image.pred.name}: {values}", (_WIDTH, _HEIGHT))
+    return embedded(strip, f"{name}: {values}", (_WIDTH, _HEIGHT))
+
+
+def _by_stem(folder: str | Path | None) -> dict[str, Path]:
+    """Files of a folder by name without extension, as inputs may be of another format."""
+    if folder is None:
+        return {}
+    try:
+        return {path.stem: path for path in sorted(Path(folder).iterdir()) if path.is_file()}
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}.") from error

@@ -36,8 +36,9 @@ def append_result(path: str | Path, line: ResultLine) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8") as file:
-            file.write(line.text())
+        with path.open("a+b") as file:
+            is_cut = file.tell() and path.read_bytes()[-1:] != b"\n"
+            file.write((("\n" if is_cut else "") + line.text()).encode("utf-8"))
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}.") from error
 

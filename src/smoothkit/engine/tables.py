@@ -45,10 +45,15 @@ class Table:
     def line(self) -> str:
         """The summary in one line."""
         parts = [
-            f"{name} {values['mean']:.4f} ± {values['std']:.4f}"
+            f"{name} {values['mean']:.4f} ± {values['std']:.4f}" + self._left_out(values["count"])
             for name, values in self.summary().items()
         ]
         return f"{self.dataset}: {', '.join(parts) or 'no metrics'} ({len(self.rows)} images)"
+
+    def _left_out(self, count: float) -> str:
+        """What to say where the mean is not over all images: equal ones have an infinite PSNR."""
+        left = len(self.rows) - int(count)
+        return f" ({left} not finite, left out)" if left and count else ""
 
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:

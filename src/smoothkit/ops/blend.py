@@ -5,6 +5,7 @@ Images are bytes in OpenCV's BGR order, as on disk, since the arithmetic is defi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import cv2
@@ -41,8 +42,13 @@ def grey_texture(texture: np.ndarray) -> np.ndarray:
 
 def observation(grey: np.ndarray, gt: np.ndarray) -> np.ndarray:
     """(H, W, 3) uint8: ``blend`` of a texture's grey levels, rounded and clipped."""
+    return overlaid(gt, [_variation(grey, gt)] * 3)
+
+
+def overlaid(gt: np.ndarray, planes: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W, 3) uint8: the sum of an image and one float32 plane a channel, rounded and clipped."""
     # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
-    levels: np.ndarray = cv2.add(gt, cv2.merge([_variation(grey, gt)] * 3), dtype=cv2.CV_8U)
+    levels: np.ndarray = cv2.add(gt, cv2.merge(list(planes)), dtype=cv2.CV_8U)
     return levels
 
 

@@ -28,7 +28,7 @@ from PIL import (
 )
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import write_atomically
+from smoothkit.core.files import write_bytes
 
 Mode = Literal["color", "gray", "unchanged", "whole"]
 Kind = Literal["grey", "color", "alpha", "cmyk"]
@@ -178,9 +178,9 @@ def kind_fault(
     if header.depth > 16:
         return f"must have 8 or 16 bits per channel, got {header.depth}."
     if header.kind == "alpha" and alpha == "refuse":
-        return "has an alpha channel. Remove it, or set 'alpha: drop'."
+        return "has an alpha channel. Remove it, or set 'alpha: drop' in an option file."
     if header.kind == "cmyk" and cmyk == "refuse":
-        return "is a CMYK image. Convert it to RGB, or set 'cmyk: convert'."
+        return "is a CMYK image. Convert it to RGB, or set 'cmyk: convert' in an option file."
     return None
 
 
@@ -194,8 +194,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     Raises:
         DataError: unknown extension, a depth that the format cannot hold, a full disk.
     """
-    data = encode_image(image, Path(path).suffix, name=str(path))
-    write_atomically(path, lambda file: file.write(data))
+    write_bytes(path, encode_image(image, Path(path).suffix, name=str(path)))
 
 
 def encode_image(
@@ -210,7 +209,7 @@ def encode_image(
         params: OpenCV's encoder settings, key and value in turn.
 
     Raises:
-        DataError: unknown suffix, or a depth that the format cannot hold.
+        DataError: unknown suffix, or a depth or alpha that the format cannot hold.
     """
     suffix = suffix.lower()
     if image.dtype not in (np.uint8, np.uint16):
@@ -222,6 +221,8 @@ def encode_image(
         )
     if image.dtype == np.uint16 and suffix not in _HOLDS_16_BITS:
         raise DataError(f"{name}: '{suffix}' cannot hold 16 bits. Use .png or .tif.")
+    if image.ndim == 3 and image.shape[2] == 4 and suffix in (".jpg", ".jpeg"):
+        raise DataError(f"{name}: '{suffix}' cannot hold alpha. Use .png, .tif or .webp.")
     try:
         is_encoded, data = cv2.imencode(suffix, image, params)
     except cv2.error as error:

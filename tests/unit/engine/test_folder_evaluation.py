@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import base64
 import math
 import re
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def test_what_cannot_be_measured_is_skipped_by_name(folders: Path) -> None:
     (folders / "gt/5.png").unlink()
     found = evaluate(folders)
     assert [row["image"] for row in found.table.rows] == list("146")
-    assert [image.pred.name for image in found.images] == ["1.png", "4.png", "6.png"]
+    assert found.names == ["1.png", "4.png", "6.png"]
     broken, size, missing = found.skipped
     assert "pred/2.png" in broken
     assert size.endswith("pred/3.png, 16x19, got 16x20.")
@@ -82,13 +84,29 @@ def test_the_gallery_needs_nothing_else_and_names_what_was_skipped(folders: Path
     assert "&lt;2&gt;.png" in text
 
 
-def test_inputs_are_shown_before_the_results(folders: Path) -> None:
-    def width(**options) -> int:
+def test_inputs_of_any_format_are_shown_before_the_results(folders: Path) -> None:
+    def pictures(**options) -> list[np.ndarray]:
         text = gallery(evaluate(folders), "psnr", is_higher_better=True, **options)
         assert ("input, result" in text) == bool(options)
-        return len(text)
+        data = re.findall(r'src="data:image/webp;base64,([^"]+)"', text)
+        return [cv2.imdecode(np.frombuffer(base64.b64decode(d), np.uint8), 1) for d in data]
 
-    for number in range(1, 7):
-        noise = np.random.default_rng(number).integers(0, 256, (16, 20, 3)).astype(np.uint8)
-        write_image(folders / f"in/{number}.png", noise)
-    assert width(input_dir=folders / "in") > width()
+    for number in range(1, 6):
+        write_image(folders / f"in/{number}.jpg", grey(200))
+    (folders / "in/5.jpg").write_bytes(b"no image")
+    widths = [image.shape[1] for image in pictures(input_dir=folders / "in")]
+    assert widths == [3 * 24 - 4, 3 * 24 - 4, *[4 * 24 - 4] * 4]
+    assert {image.shape[1] for image in pictures()} == {3 * 24 - 4}
+
+
+def test_a_folder_of_inputs_that_is_not_there_is_named(folders: Path) -> None:
+    with pytest.raises(DataError, match="none: cannot be read"):
+        gallery(evaluate(folders), "psnr", is_higher_better=True, input_dir=folders / "none")
+
+
+def test_what_the_mean_leaves_out_is_said(folders: Path) -> None:
+    write_image(folders / "pred/1.png", grey(100))
+    line = evaluate(folders).table.line()
+    assert "psnr 36.7015" in line  # of 2 to 6 levels
+    assert "(1 not finite, left out), ssim" in line
+    assert line.endswith("(6 images)")

@@ -216,7 +216,7 @@ def test_many_test_images_show_the_worst_and_the_best(experiment):
         "\n".join(["dataset,image,psnr", *rows, "set5,bad,nan"])
     )
     text = report(read_runs(["a"]))
-    assert "a, set5: psnr 35.0000 ± 20.3511 (71 images)" in text
+    assert "a, set5: psnr 35.0000 ± 20.3511 (1 not finite, left out) (71 images)" in text
     shown = re.findall(r"<td>(im\d+|bad|\(.*?\))</td>", text)
     best = [f"im{i}" for i in range(45, 70)]
     assert shown == ["bad", *(f"im{i}" for i in range(24)), "(21 images left out)", *best]

@@ -22,6 +22,13 @@ def test_lines_are_appended_and_read_beside_those_of_the_reference(tmp_path: Pat
     ]
 
 
+def test_a_line_is_not_glued_to_one_that_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "result.txt"
+    path.write_text("T   psnr:1.0    ssim:tensor(0.5)")
+    append_result(path, ResultLine("mine", 2.0, 0.6))
+    assert [line.title for line in read_results(path)] == ["T", "mine"]
+
+
 @pytest.mark.parametrize("line", ["psnr 27", "T   psnr:x    ssim:0.5"])
 def test_another_line_is_an_error_that_names_it(tmp_path: Path, line: str) -> None:
     path = tmp_path / "result.txt"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -250,6 +251,44 @@ def test_two_photographs_of_one_stem_are_refused(tmp_path: Path) -> None:
     write_images(tmp_path / "in", "a.bmp", "a.png")
     with pytest.raises(DataError, match=r"a\.png: has the name of a\.bmp"):
         make_smooth_gt(tmp_path / "in", tmp_path / "out")
+
+
+def smooth(folder: Path, **options) -> list[str]:
+    done = make_smooth_gt(folder / "in", folder / "out", **{"method": "bilateral", **options})
+    return [path.name for path, reason in done if reason is None]
+
+
+def test_smoothing_goes_on_where_it_was_cut_short(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png", "b.png")
+    smooth(tmp_path)
+    marked = tmp_path / "out" / "a.png"
+    write_image(marked, np.zeros((2, 2, 3), np.uint8))
+    smooth(tmp_path)
+    assert read_image(marked).shape == (2, 2, 3)
+    os.utime(tmp_path / "in" / "a.png", ns=(2**62, 2**62))  # a newer photograph
+    smooth(tmp_path)
+    assert read_image(marked).shape == (12, 10, 3)
+
+
+def test_another_filter_makes_all_anew(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png")
+    smooth(tmp_path)
+    before = (tmp_path / "out" / "a.png").read_bytes()
+    smooth(tmp_path, settings={"sigma_color": 0.9})
+    assert (tmp_path / "out" / "a.png").read_bytes() != before
+
+
+def test_machines_share_the_photographs(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png", "b.png", "c.png")
+    assert smooth(tmp_path, shard=(2, 2)) == ["b.png"]
+    assert smooth(tmp_path, shard=(1, 2)) == ["a.png", "c.png"]
+
+
+def test_16_bits_give_ground_truths_that_can_be_blended(tmp_path: Path) -> None:
+    (photo,) = write_images(tmp_path / "in", "a.png")
+    write_image(tmp_path / "in" / "a.png", photo.astype(np.uint16) * 257)
+    smooth(tmp_path)
+    assert read_image(tmp_path / "out" / "a.png").dtype == np.uint8
 
 
 def test_photographs_are_not_replaced_by_their_ground_truths(tmp_path: Path) -> None:

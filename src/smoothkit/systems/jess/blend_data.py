@@ -16,7 +16,7 @@ from smoothkit.core.signature import read_section
 from smoothkit.data.base import ImageDataset
 from smoothkit.data.store import ImageStore, open_store
 from smoothkit.ops.augment import Border, Params, crop
-from smoothkit.ops.blend import EdgeChannel, edge_map
+from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, overlaid
 from smoothkit.ops.io import Alpha, Cmyk, kind_fault
 from smoothkit.ops.tensor import Color
 from smoothkit.systems.jess.patches import Pad, Patches
@@ -103,8 +103,7 @@ def apply_texture(
         variation = _turned(grey, params, window)
     is_grey = params.gains == _EQUAL
     planes = [variation] * 3 if is_grey else [variation * np.float32(g) for g in params.gains]
-    # OpenCV's sum into bytes rounds to even and saturates, as writing a PNG does.
-    return cv2.add(crop(gt, window), cv2.merge(planes), dtype=cv2.CV_8U)
+    return overlaid(crop(gt, window), planes)
 
 
 def _laid(
@@ -198,7 +197,7 @@ class OnlineBlendDataset(ImageDataset):
         color: Color = "rgb",
         edge: bool = True,
         edge_channel: EdgeChannel = "blue",
-        random_offset: bool = True,
+        random_offset: bool = False,
         texture: dict[str, Any] | None = None,
         cache: bool = True,
         legacy_color_order: bool = False,
@@ -214,7 +213,11 @@ class OnlineBlendDataset(ImageDataset):
             open_store(dataroot_gt, option="dataroot_gt"), np.asarray, alpha, cmyk, cache
         )
         self._textures = _Images(
-            open_store(dataroot_texture, option="dataroot_texture"), _grey, alpha, cmyk, cache
+            open_store(dataroot_texture, option="dataroot_texture"),
+            grey_texture,
+            alpha,
+            cmyk,
+            cache,
         )
         self._gives_edges = edge
         self._edge_channel: EdgeChannel = edge_channel
@@ -309,8 +312,3 @@ class _Images:
         if not fault and size_fault:
             fault = size_fault(header.height, header.width)
         return f"{self.path(index)}: {fault}" if fault else None
-
-
-def _grey(texture: np.ndarray) -> np.ndarray:
-    # Reference quirk, as in ops.blend: weights for RGB meet BGR data.
-    return cv2.cvtColor(texture.astype(np.float32), cv2.COLOR_RGB2GRAY)

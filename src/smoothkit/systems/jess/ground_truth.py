@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,13 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.core.files import write_json
+from smoothkit.core.files import link_or_copy, write_json
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.ops.filters import apply_filter, check_filter, parse_setting
-from smoothkit.ops.io import read_bytes, read_image, write_image
+from smoothkit.ops.io import read_bytes, write_image
 from smoothkit.ops.screening import Screening, screen
 from smoothkit.systems.jess.contact_sheet import write_sheet
-from smoothkit.systems.jess.prepare import image_files, refuse_twins
+from smoothkit.systems.jess.prepare import image_files, read_photo, refuse_twins
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +85,7 @@ def choose_ground_truths(
     """Filter, measure and choose; yields each photograph with why it was skipped, or None.
 
     Args:
-        photo_dir: 8- or 16-bit images.
+        photo_dir: images; of 16 bits the upper 8 are kept, as pairs are blended in bytes.
         out_dir: gets the folders that the module names.
         candidates: what to try.
         workers: photographs at a time; None for one a core.
@@ -117,7 +115,7 @@ def merge_selections(out_dir: str | Path) -> Path:
 def _finish(path: Path, *, out_dir: Path, candidates: Sequence[Candidate]) -> str | None:
     note = out_dir / "selection" / f"{path.stem}.json"
     try:
-        photo = read_image(path)
+        photo = read_photo(path)
     except DataError as error:
         return str(error)
     made_from = {
@@ -134,7 +132,7 @@ def _finish(path: Path, *, out_dir: Path, candidates: Sequence[Candidate]) -> st
         write_image(folder / f"{candidate.label}.png", images[candidate.label])
         screenings[candidate.label] = screen(photo, images[candidate.label])
     best = max(screenings, key=lambda name: screenings[name].score)
-    _link(folder / f"{best}.png", out_dir / "SPS-GT" / f"{path.stem}.png")
+    link_or_copy(folder / f"{best}.png", out_dir / "SPS-GT" / f"{path.stem}.png")
     write_sheet(out_dir / "sheets" / path.stem, photo, images, screenings, best)
     rows = [_row(candidate, screenings[candidate.label]) for candidate in candidates]
     write_json(note, {**made_from, "best": best, "candidates": rows})
@@ -157,15 +155,3 @@ def _is_finished(note: Path, made_from: Mapping[str, Any], chosen: Path) -> bool
     except (OSError, ValueError):
         return False
     return chosen.exists() and all(held.get(key) == value for key, value in made_from.items())
-
-
-def _link(source: Path, target: Path) -> None:
-    """One file under two names; a copy where the disk cannot do that."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.partial")
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    os.replace(temporary, target)

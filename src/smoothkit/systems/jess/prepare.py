@@ -17,12 +17,12 @@ import numpy as np
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, write_text
+from smoothkit.core.files import as_json, remove_leftovers, write_json, write_text
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
 from smoothkit.ops.filters import apply_filter, check_filter
-from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, write_image
+from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, to_float, to_uint8, write_image
 
 MAP_FILE = "map.txt"
 SOURCES_FILE = "sources.json"
@@ -66,6 +66,8 @@ def blend_folder(
     for path in gt_paths:  # all of them first: a bad one must not leave half a data set behind
         _read_8_bits(path)
     _claim(out_dir, textures=texture_paths, ground_truths=gt_paths)
+    for folder in ("train", "edge"):
+        remove_leftovers(out_dir / folder)
     map_lines = [f"{_stem(path)},{b}\n" for b, path in enumerate(gt_paths)]
     write_text(out_dir / MAP_FILE, "".join(map_lines))
 
@@ -129,15 +131,18 @@ def make_smooth_gt(
     method: str = "l0",
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
 ) -> Iterator[tuple[Path, str | None]]:
     """Filter every image into ``<stem>.png``; yields each with why it was skipped, or None.
 
     Args:
-        photo_dir: colour or grey images.
-        out_dir: made where missing; files of the same names are replaced.
+        photo_dir: images; of 16 bits the upper 8 are kept, as pairs are blended in bytes.
+        out_dir: made where missing. Files are kept that are newer than their photographs and
+            than ``filter.json``, which says what they are made by.
         method: a name of ``FILTERS``.
         settings: keyword arguments of the filter.
         workers: images at a time; None for one a core.
+        shard: (I, N) takes every N-th photograph, from the I-th on.
 
     Raises:
         OptionError: unknown filter or setting, or a setting out of range.
@@ -150,15 +155,44 @@ def make_smooth_gt(
     if Path(out_dir).resolve() == Path(photo_dir).resolve():
         raise DataError(f"{out_dir}: holds the photographs, which would be replaced. Give another.")
 
+    noted = _note_filter(Path(out_dir), {"method": method, "settings": dict(settings)})
+
     def make(path: Path) -> str | None:
+        target = Path(out_dir) / f"{path.stem}.png"
+        if target.exists() and _mtime(target) >= max(noted, _mtime(path)):
+            return None
         try:
-            photo = read_image(path)
+            photo = read_photo(path)
         except DataError as error:
             return str(error)
-        write_image(Path(out_dir) / f"{path.stem}.png", apply_filter(method, photo, settings))
+        write_image(target, apply_filter(method, photo, settings))
         return None
 
-    return zip(paths, in_threads(make, paths, workers), strict=True)
+    own = list(of_shard(paths, shard))
+    return zip(own, in_threads(make, own, workers), strict=True)
+
+
+def _note_filter(folder: Path, made_by: dict[str, Any]) -> int:
+    """Write down what a folder's images are made by; since when that holds."""
+    note = folder / "filter.json"
+    remove_leftovers(folder)
+    if not note.exists() or note.read_text("utf-8") != as_json(made_by, indent=2) + "\n":
+        write_json(note, made_by)
+    return _mtime(note)
+
+
+def _mtime(path: Path) -> int:
+    return path.stat().st_mtime_ns
+
+
+def read_photo(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    image = read_image(path)
+    return image if image.dtype == np.uint8 else to_uint8(to_float(image))
 
 
 def image_files(folder: str | Path) -> list[Path]:
