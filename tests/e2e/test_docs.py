@@ -100,8 +100,9 @@ def workplace(demo) -> Path:
     root, _ = demo
     run = root / "experiments/JESSNet_demo_quick"
     samples, sps = root / "datasets/samples_quick/test", root / "datasets/SPS_demo_quick"
-    links = {"NAME": run, "photographs": samples / "photographs", "textures": samples / "textures"}
-    links |= {"smooth": samples / "photographs", "truths": sps / "smooth/test"}
+    links = {"NAME": run, "photographs": samples / "photographs", "truths": sps / "smooth/test"}
+    links |= {"smooth": samples / "photographs", "datasets/SPS/textures": samples / "textures"}
+    (root / "datasets/SPS").mkdir()
     for name, target in links.items():
         (root / name).symlink_to(target)
     weights = run / "models/net_g_latest.pth"
