@@ -87,8 +87,9 @@ def _network(args: argparse.Namespace) -> Any:
         return args.arch
     from smoothkit.core.errors import Fault
     from smoothkit.core.options import read_options, thaw
+    from smoothkit.engine.published import in_our_form
 
-    file = read_options(args.opt)
+    file, _ = in_our_form(read_options(args.opt))
     section = file.data.get("network_g")
     if not isinstance(section, dict):
         raise file.error([Fault("network_g", "is missing. Give its 'type' and options there.")])

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 from smoothkit.__main__ import main as smoothkit_main
+from smoothkit.core.options import read_options
+from smoothkit.engine.check import check
+from smoothkit.engine.published import in_our_form
 from smoothkit.train import main as train_main
+
+OPTIONS = Path(__file__).parents[2] / "options"
 
 
 def refused(path, capfd, *args):
@@ -48,8 +53,27 @@ def test_all_faults_come_in_one_report_with_their_lines(tiny, capfd):
 
 
 @pytest.mark.parametrize(
+    "path", sorted(OPTIONS.glob("**/*.yml")), ids=lambda p: str(p.relative_to(OPTIONS))
+)
+def test_every_option_file_is_without_a_fault(path):
+    file, unread = in_our_form(read_options(path))
+    report = check(file)
+    # A test file may leave the network to the checkpoint.
+    faults = [fault for fault in report.faults if "needs 'network_g'" not in fault.message]
+    assert (faults, report.unread, unread) == ([], [], [])
+
+
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
+        (
+            {"train": {"gan_opt": {"type": "GANLoss", "gan_type": "vanilla"}}},
+            "network_d: is missing: train.gan_opt needs a discriminator",
+        ),
+        ({"network_d": {"type": "TinyNet"}}, "network_d: needs one adversarial loss"),
+        ({"network_d": {"type": "TinyNet"}}, "train: needs 'optim_d'"),
+        ({"predictor": {"rouding": "round"}}, "predictor takes no such option. Did you mean 'rounding'"),
+        ({"degradation": {"pol_size": 4}}, "degradation takes no such option. Did you mean 'pool_size'"),
         ({"network_g": None}, "needs 'network_g'"),
         ({"train": {"total_iter": None}}, "needs one of 'total_iter' and 'total_epochs'"),
         ({"train": {"optim_g": None}}, "needs 'optim_g'"),

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from smoothkit.archs import build_network
+from smoothkit.models.predictor import Predictor
 from support.fill import fill
 from support.oracle import Case, key_list
 
@@ -108,3 +109,16 @@ def test_weights_have_the_published_names_and_shapes(
     shapes = {key: list(value.shape) for key, value in net.state_dict().items()}
     assert shapes == recorded["keys"]
     assert sum(p.numel() for p in net.parameters()) == recorded["parameters"]
+
+
+@torch.no_grad()
+def test_tiles_are_those_of_the_published_test() -> None:
+    case = Case(GROUP, "tile_validation")
+    net = filled(case.meta["network_g"]["type"], {
+        key: value for key, value in case.meta["network_g"].items() if key != "type"
+    })  # fmt: skip
+    sizes = {"tile_size": case.meta["tile_size"], "tile_pad": case.meta["tile_pad"]}
+    case.close(Predictor("none", **sizes)(net, case.tensor("lq")), "y_tiled")
+    case.close(Predictor("none")(net, case.tensor("lq")), "y_full")
+    whole = Predictor("none", tile_size=6, tile_pad=net.io.radius)(net, case.tensor("lq"))
+    case.close(whole, "y_full")

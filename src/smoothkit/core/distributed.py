@@ -113,6 +113,15 @@ def gather_objects(value: Any) -> list[Any]:
     return values
 
 
+def gather_to_main(value: Any) -> list[Any]:
+    """``value`` of every process, in order of rank, in the first one; empty in the others."""
+    if world_size() == 1:
+        return [value]
+    values: list[Any] | None = [None] * world_size() if rank() == 0 else None
+    dist.gather_object(value, values)
+    return values or []
+
+
 def from_main(value: Any) -> Any:
     """What the first process passes in."""
     if world_size() == 1:

@@ -36,6 +36,7 @@ from smoothkit.core.signature import (
     value_faults,
 )
 from smoothkit.metrics import image_parameters
+from smoothkit.models.critic import is_adversarial
 from smoothkit.models.optim import optimizer_faults, scheduler_faults
 from smoothkit.models.step import TERM_KEYS, loss_sections
 
@@ -89,6 +90,8 @@ def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
     _check_datasets(options, report, is_train=is_train)
     if is_train:
         _check_train(options.get("train"), report, model if is_foreign else None)
+    if is_train and not is_foreign:
+        _check_critic(options, report)
     _check_val(options.get("val"), report, model if is_foreign else None)
     for key in ("logger", "val"):
         if isinstance(options.get(key), Mapping):
@@ -138,7 +141,12 @@ def _model_faults(model: type | None, keys: Mapping[str, Any]) -> list[Fault]:
         return []
     sections = {k: keys[k] for k in parameters(model) if k in keys}
     given = ("opt", "runtime")
-    return signature_faults(model, sections, "", owner=model.__name__, given=given)
+    faults = signature_faults(model, sections, "", owner=model.__name__, given=given)
+    # A part's own section has the part's parameters as its keys.
+    for name, part in getattr(model, "parts", {}).items():
+        if isinstance(sections.get(name), Mapping):
+            faults += signature_faults(part, sections[name], name, owner=name, given=part.given)
+    return faults
 
 
 def _check_networks(options: Mapping[str, Any], report: Report, *, needed: bool) -> None:
@@ -200,6 +208,27 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
         report.faults.append(Fault("train", f"needs one of 'total_iter' and 'total_epochs'.{hint}"))
     if foreign is not None:
         _refuse_ours(train, foreign, report)
+
+
+def _check_critic(options: Mapping[str, Any], report: Report) -> None:
+    """A discriminator, its loss and its optimiser come together."""
+    train = options.get("train")
+    if not isinstance(train, Mapping):
+        return
+    known = {k: s for k, s in loss_sections(train).items() if _found(LOSS_REGISTRY, s["type"])}
+    losses = [f"{name}_opt" for name, section in known.items() if is_adversarial(section)]
+    if losses and "network_d" not in options:
+        message = f"is missing: train.{losses[0]} needs a discriminator to judge the results."
+        report.faults.append(Fault("network_d", message))
+    if "network_d" not in options:
+        return
+    if len(losses) != 1:
+        message = (
+            f"needs one adversarial loss, 'gan_opt: {{type: GANLoss}}', got {losses or 'none'}."
+        )
+        report.faults.append(Fault("network_d", message))
+    if "optim_d" not in train:
+        report.faults.append(Fault("train", "needs 'optim_d', the optimiser of network_d."))
 
 
 def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:

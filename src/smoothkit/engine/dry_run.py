@@ -16,6 +16,7 @@ from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import RunSettings
 from smoothkit.engine.check import check
 from smoothkit.engine.datasets import open_set
+from smoothkit.engine.published import in_our_form
 from smoothkit.engine.setup import Run, complete_networks
 
 
@@ -32,8 +33,10 @@ def check_file(
     Raises:
         OptionError: all faults of the file, its networks and its data sets at once.
     """
-    file, network_faults = complete_networks(read_options(path, overrides))
+    read, unread = in_our_form(read_options(path, overrides))
+    file, network_faults = complete_networks(read)
     report = check(file)
+    report.unread += unread
     report.faults += network_faults
     if report.faults:
         raise file.error(report.faults)

@@ -122,19 +122,23 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint of where the run stands."""
-        # Every process hands over its random states; the first one writes.
+        # Every process hands over its random states and what the model keeps for itself there.
         random_states = distributed.gather_objects(random_state(self._run.runtime.device))
+        own: dict[str, Any] = getattr(self._model, "rank_state", dict)()
+        rank_states = distributed.gather_to_main(own)
         failure = ""
         if self._run.runtime.rank == 0:
             try:
-                self._write(random_states)
+                self._write(random_states, rank_states)
             except DataError as error:
                 failure = str(error)
         failure = distributed.from_main(failure)
         if failure:
             raise DataError(failure)
 
-    def _write(self, random_states: list[dict[str, Any]]) -> None:
+    def _write(
+        self, random_states: list[dict[str, Any]], rank_states: list[dict[str, Any]]
+    ) -> None:
         snapshot = self._model.snapshot()
         iteration = self.progress.iteration
         save_networks(
@@ -149,6 +153,7 @@ class Loop:
             "samples": self.progress.samples,
             "seed": self._run.seed,
             "random_states": random_states,
+            "rank_states": rank_states,
             **snapshot.training,
         }
         save_state(self._folders, iteration, state)

@@ -29,6 +29,7 @@ from smoothkit.core.settings import (
 )
 from smoothkit.core.weights import find_checkpoint, load_file, network_meta, network_state
 from smoothkit.engine.check import check
+from smoothkit.engine.published import in_our_form
 from smoothkit.models.infer import infer_network
 
 log = logging.getLogger(__name__)
@@ -90,12 +91,13 @@ def open_run(
         OptionError: all faults of the file at once.
         DataError: a checkpoint that it names cannot be used.
     """
-    file = read_options(path, overrides)
+    file, unread = in_our_form(read_options(path, overrides))
     if is_debug:
         file = file.with_data(_debugging(thaw(file.data)))
     file, faults = complete_networks(file)
     report = check(file, is_train=is_train)
     report.faults += faults
+    report.unread += unread
     if report.faults:
         raise file.error(report.faults)
     settings = RunSettings.read(file.data)

@@ -35,7 +35,7 @@ class Critic:
         runtime: where this process runs.
 
     Raises:
-        OptionError: no adversarial loss, or several, or no ``optim_d``.
+        OptionError: no adversarial loss, or several.
     """
 
     def __init__(
@@ -46,8 +46,6 @@ class Critic:
             found = ", ".join(f"{name}_opt" for name in sections) or "none"
             message = f"needs one adversarial loss, 'gan_opt: {{type: GANLoss}}', got {found}."
             raise OptionError([Fault("network_d", message)])
-        if "optim_d" not in train:
-            raise OptionError([Fault("train", "needs 'optim_d', the optimiser of network_d.")])
         ((self.name, section),) = sections.items()
         options = thaw(section)
         self._pred = options.pop("pred", DEFAULT_INPUTS[0])

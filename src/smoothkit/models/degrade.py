@@ -39,6 +39,8 @@ class Degradation:
         OptionError: options out of range or at odds.
     """
 
+    given = ("scale", "seed")  # not from the section
+
     def __init__(
         self,
         scale: int,
@@ -107,12 +109,13 @@ class Degradation:
         return (lq * 255).round().byte()
 
     def state_dict(self) -> dict[str, Any]:
-        """Batches drawn so far, and the pool."""
-        return {"number": self._number, "pool": self.pool.state_dict() if self.pool else None}
+        """Seed, batches drawn so far, and the pool."""
+        pool = self.pool.state_dict() if self.pool else None
+        return {"seed": self._seed, "number": self._number, "pool": pool}
 
     def load_state_dict(self, state: Mapping[str, Any], device: torch.device) -> None:
         """Go on from ``state_dict``."""
-        self._number = state["number"]
+        self._seed, self._number = list(state["seed"]), state["number"]
         if self.pool is not None and state["pool"] is not None:
             self.pool.load_state_dict(state["pool"], device)
 

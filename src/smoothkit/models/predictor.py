@@ -9,20 +9,29 @@ import torch
 from torch import Tensor, nn
 
 from smoothkit.ops.pad import pad_to
+from smoothkit.ops.tile import tiles
 
 Rounding = Literal["none", "round", "truncate"]
 
 
 class Predictor:
-    """Runs a network on whole images.
+    """Runs a network on images, whole or in tiles.
 
     Args:
         rounding: to which 8-bit value a result goes before it is measured; ``none`` leaves it as
             the network gave it, outside [0, 1] too.
+        tile_size: largest side of a tile, in pixels of the input; ~: images go through whole.
+        tile_pad: by how much tiles are extended, where the image goes on; results are the whole
+            image's where that is no less than the network's radius.
     """
 
-    def __init__(self, rounding: Rounding = "round") -> None:
+    given = ()
+
+    def __init__(
+        self, rounding: Rounding = "round", tile_size: int | None = None, tile_pad: int = 32
+    ) -> None:
         self.rounding = rounding
+        self.tile_size, self.tile_pad = tile_size, tile_pad
 
     @torch.no_grad()
     def __call__(self, net: nn.Module, image: Tensor) -> Tensor:
@@ -35,15 +44,30 @@ class Predictor:
         Returns:
             (N, C, scale * H, scale * W) float32.
         """
-        io = getattr(net, "io", None)
+        if self.tile_size is None:
+            return quantise(_padded_result(net, image), self.rounding)
         height, width = image.shape[-2:]
-        if io is not None:
-            image = pad_to(image, multiple_of=io.multiple_of, min_size=io.min_size)
-        scale = io.scale if io is not None else 1
-        result = named_outputs(net, net(image))["pred"].float()
-        if io is not None:
-            result = result[..., : height * scale, : width * scale]
-        return quantise(result, self.rounding)
+        out: Tensor | None = None
+        for tile in tiles(height, width, self.tile_size, self.tile_pad, is_even=False):
+            top, left, bottom, right = tile.window
+            result = _padded_result(net, image[..., top:bottom, left:right])
+            scale = result.shape[-1] // (right - left)
+            if out is None:
+                out = result.new_empty((*result.shape[:2], height * scale, width * scale))
+            out[(..., *tile.outside(scale))] = result[(..., *tile.inside(scale))]
+        assert out is not None
+        return quantise(out, self.rounding)
+
+
+def _padded_result(net: nn.Module, image: Tensor) -> Tensor:
+    """What ``net`` makes of an image, padded to the sides that it takes and cut again."""
+    io = getattr(net, "io", None)
+    if io is None:
+        return named_outputs(net, net(image))["pred"].float()
+    height, width = image.shape[-2:]
+    padded = pad_to(image, multiple_of=io.multiple_of, min_size=io.min_size)
+    result = named_outputs(net, net(padded))["pred"].float()
+    return result[..., : height * io.scale, : width * io.scale]
 
 
 def named_outputs(net: nn.Module, raw: Any) -> Mapping[str, Tensor]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class RestorationModel:
     """
 
     label = "net_g"
+    parts: ClassVar[dict[str, type]] = {"predictor": Predictor, "degradation": Degradation}
 
     def __init__(
         self,
@@ -75,11 +76,13 @@ class RestorationModel:
                 self.degradation = self._build_degradation(degradation)
 
     def _build_degradation(self, section: dict[str, Any]) -> Degradation:
-        given = ("scale", "seed")
+        given = Degradation.given
         faults = signature_faults(Degradation, section, "degradation", owner="it", given=given)
         if faults:
             raise OptionError(faults)
-        seed = [self.opt.get("manual_seed") or 0, self.runtime.rank]
+        # Without one in the file, the seed that was drawn for the run.
+        given_seed = self.opt.get("manual_seed")
+        seed = [torch.initial_seed() if given_seed is None else given_seed, self.runtime.rank]
         return Degradation(self.opt.get("scale", 1), **section, seed=seed)
 
     def _prepare_training(self) -> None:
@@ -235,8 +238,6 @@ class RestorationModel:
             "schedulers": [trainee.schedule.state_dict() for trainee in trainees],
             "updaters": [updater.extra_state() for updater in self._updaters()],
         }
-        if self.degradation is not None:
-            training["degradation"] = self.degradation.state_dict()
         others = {label: {"params": cpu_state(net)} for label, net in self._others().items()}
         return Snapshot({self.label: networks, **others}, training)
 
@@ -262,8 +263,20 @@ class RestorationModel:
             trainee.schedule.load_state_dict(resume_state["schedulers"][number])
         for updater, state in zip(self._updaters(), resume_state.get("updaters", ()), strict=False):
             updater.load_extra_state(state)
-        if self.degradation is not None and "degradation" in resume_state:
-            self.degradation.load_state_dict(resume_state["degradation"], self.device)
+        self._restore_rank(resume_state.get("rank_states", ()))
+
+    def rank_state(self) -> dict[str, Any]:
+        """What each process has of its own: the draws and the pool of its degradation."""
+        return {"degradation": self.degradation.state_dict()} if self.degradation else {}
+
+    def _restore_rank(self, states: Sequence[Mapping[str, Any]]) -> None:
+        if self.degradation is None:
+            return
+        own = states[self.runtime.rank] if self.runtime.rank < len(states) else {}
+        if "degradation" in own:
+            self.degradation.load_state_dict(own["degradation"], self.device)
+        else:
+            log.warning("the state holds no pool of process %d: it fills anew.", self.runtime.rank)
 
     def _updaters(self) -> list[Updater]:
         return [self.updater, *([self.critic.updater] if self.critic is not None else [])]

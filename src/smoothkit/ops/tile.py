@@ -39,17 +39,26 @@ class Tile:
         return rows, slice(self.left * scale, self.right * scale)
 
 
-def tiles(height: int, width: int, size: int, overlap: int, multiple_of: int = 1) -> Iterator[Tile]:
+def tiles(
+    height: int,
+    width: int,
+    size: int,
+    overlap: int,
+    multiple_of: int = 1,
+    *,
+    is_even: bool = True,
+) -> Iterator[Tile]:
     """Tiles that cover an image once, in reading order.
 
     Args:
         height, width: of the image.
-        size: largest side of a part; parts of one image have nearly equal sides.
+        size: largest side of a part.
         overlap: by which windows reach beyond their parts, inside the image.
         multiple_of: windows begin at multiples of this.
+        is_even: parts of one image have nearly equal sides; else all but the last have ``size``.
     """
-    for top, bottom in _spans(height, size, multiple_of):
-        for left, right in _spans(width, size, multiple_of):
+    for top, bottom in _spans(height, size, multiple_of, is_even):
+        for left, right in _spans(width, size, multiple_of, is_even):
             window = (
                 _down(max(top - overlap, 0), multiple_of),
                 _down(max(left - overlap, 0), multiple_of),
@@ -59,11 +68,12 @@ def tiles(height: int, width: int, size: int, overlap: int, multiple_of: int = 1
             yield Tile(top, left, bottom, right, window)
 
 
-def _spans(length: int, size: int, multiple_of: int) -> Iterator[tuple[int, int]]:
-    size = max(_down(size, multiple_of), multiple_of)
-    count = -(-length // size)
-    step = -(-length // count)  # a last tile of a few pixels would cost a whole overlap
-    step = -(-step // multiple_of) * multiple_of
+def _spans(length: int, size: int, multiple_of: int, is_even: bool) -> Iterator[tuple[int, int]]:
+    step = max(_down(size, multiple_of), multiple_of)
+    if is_even:
+        count = -(-length // step)
+        step = -(-length // count)  # a last tile of a few pixels would cost a whole overlap
+        step = -(-step // multiple_of) * multiple_of
     for start in range(0, length, step):
         yield start, min(start + step, length)
 

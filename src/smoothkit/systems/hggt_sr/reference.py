@@ -1,0 +1,319 @@
+"""HGGT's published option files in our form, and what its checkpoints look like.
+
+The only module that knows the published names. Their fourteen model classes differ in what is
+degraded, in which losses are on, and in which image each loss compares with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+# What of a model type is not in its option file.
+_TWO_STAGES = ("RealESRNet_Model", "RealESRGAN_Model", "RealESRGAN_PosGT_Model")
+_POSITIVE = (
+    "Ours_PosGT_Model",
+    "LDL_PosGT_Model",
+    "RealESRGAN_PosGT_Model",
+    "AdaTarget_PosGT_Model",
+)
+_QUEUE = {"Ours": 144, "LDL_PosGT": 144, "RealESRGAN_PosGT": 144, "AdaTarget": 144}
+_MODELS = (
+    "Ours_Model",
+    "Ours_PosNegGT_Model",
+    "LDL_Model",
+    "LDL_noGAN_Model",
+    "AdaTarget_Model",
+    *_TWO_STAGES,
+    *_POSITIVE,
+)
+# The published model sharpens what it degrades, always or where this option says so.
+_SHARPENS = {
+    "LDL_Model": True,
+    "RealESRGAN_Model": True,
+    "LDL_noGAN_Model": "gt_usm",
+    "RealESRNet_Model": "gt_usm",
+    "AdaTarget_Model": "Use_sharpen",
+}
+_DATASETS = {
+    "PosNegGTOriDataset": "original",
+    "PosNegGTPosDataset": "positive",
+    "TwoStageDegradation_PosNegGTPos_Dataset": "positive",
+    "PosNegGTPosNeg_Dataset": "positive_negative",
+}
+_GROUND_TRUTHS = ("OneStageDegradation_DF2K_Dataset", "TwoStageDegradation_DF2K_Dataset")
+
+# Flat keys of the degradation, at the top level; the second stage's end in 2.
+_STAGE_KEYS = (
+    "resize_prob",
+    "resize_range",
+    "gaussian_noise_prob",
+    "noise_range",
+    "poisson_scale_range",
+    "gray_noise_prob",
+    "jpeg_range",
+)
+# Those of the kernels, in the section of the data set.
+_BLUR_KEYS = {
+    "kernel_list": "kernel_list",
+    "kernel_prob": "kernel_prob",
+    "sinc_prob": "sinc_prob",
+    "blur_sigma": "sigma",
+    "betag_range": "betag_range",
+    "betap_range": "betap_range",
+}
+
+
+@dataclass
+class Translation:
+    """An option file in our form.
+
+    Args:
+        options: the whole file.
+        unread: dotted paths of published keys that nothing reads, here or there.
+        sources: dotted path in our form -> the one it came from, for messages.
+    """
+
+    options: dict[str, Any]
+    unread: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
+
+
+def translate(options: Mapping[str, Any]) -> Translation | None:
+    """A published option file in our form; None for any other file.
+
+    Args:
+        options: a plain copy; it is changed.
+    """
+    model = str(options.get("model_type"))
+    if model not in _MODELS:
+        return None
+    return _Translator(dict(options), model).run()
+
+
+class _Translator:
+    """One file on its way; what has been taken from it is read."""
+
+    def __init__(self, options: dict[str, Any], model: str) -> None:
+        self._model = model
+        self._options = options
+        self._out: dict[str, Any] = {}
+        self._result = Translation(self._out)
+
+    def run(self) -> Translation:
+        options, out = self._options, self._out
+        data = (options.get("datasets") or {}).get("train")
+        out |= {"name": options.pop("name", None), "model_type": "RestorationModel"}
+        options.pop("model_type")
+        for key in ("scale", "num_gpu", "manual_seed", "dist_params", "logger", "val"):
+            if key in options:
+                out[key] = options.pop(key)
+        self._take_predictor()
+        if isinstance(data, dict):
+            out["degradation"] = self._degradation(data)
+        self._take_networks()
+        self._take_paths()
+        self._take_datasets()
+        if isinstance(options.get("train"), dict):
+            out["train"] = self._train(options.pop("train"))
+        self._result.unread += list(options)
+        return self._result
+
+    def _take_predictor(self) -> None:
+        """Tiles while testing; padding before them was never done."""
+        options = self._options
+        is_tiled = options.pop("tile_process", False)
+        size, pad = options.pop("tile_size", None), options.pop("tile_pad", None)
+        if options.pop("pre_pad", 0):
+            self._result.unread.append("pre_pad")
+        if is_tiled and size:
+            self._out["predictor"] = {"tile_size": size, "tile_pad": pad or 0}
+            self._came("predictor.tile_size", "tile_size")
+            self._came("predictor.tile_pad", "tile_pad")
+
+    def _degradation(self, data: dict[str, Any]) -> dict[str, Any]:
+        options = self._options
+        suffixes = ("", "2") if self._model in _TWO_STAGES else ("",)
+        section: dict[str, Any] = {}
+        if "gt_size" in options:
+            section["gt_size"] = options.pop("gt_size")
+            data.pop("gt_size", None)
+        elif "gt_size" in data:
+            section["gt_size"] = data.pop("gt_size")
+        section["stages"] = [self._stage(suffix, data) for suffix in suffixes]
+        if "final_sinc_prob" in data:
+            section["final_sinc_prob"] = data.pop("final_sinc_prob")
+        sharpens = _SHARPENS.get(self._model, False)
+        section["sharpen"] = bool(options.get(sharpens)) if isinstance(sharpens, str) else sharpens
+        section["pool_size"] = options.pop("queue_size", None) or self._queue()
+        self._came("degradation.pool_size", "queue_size")
+        self._came("degradation.gt_size", "gt_size")
+        return section
+
+    def _stage(self, suffix: str, data: dict[str, Any]) -> dict[str, Any]:
+        where = f"degradation.stages.{int(bool(suffix))}"
+        stage: dict[str, Any] = {}
+        for key in _STAGE_KEYS:
+            if key + suffix in self._options:
+                stage[key] = self._options.pop(key + suffix)
+                self._came(f"{where}.{key}", key + suffix)
+        blur: dict[str, Any] = {}
+        for theirs, ours in _BLUR_KEYS.items():
+            if theirs + suffix in data:
+                blur[ours] = data.pop(theirs + suffix)
+                self._came(f"{where}.blur.{ours}", f"datasets.train.{theirs}{suffix}")
+        ends = [data.pop(f"blur_kernel_size_{end}{suffix}", None) for end in ("min", "max")]
+        if None not in ends:
+            blur["half_size"] = ends
+            self._came(f"{where}.blur.half_size", f"datasets.train.blur_kernel_size_max{suffix}")
+        if suffix and "second_blur_prob" in self._options:
+            blur["prob"] = self._options.pop("second_blur_prob")
+            self._came(f"{where}.blur.prob", "second_blur_prob")
+        return {**stage, "blur": blur}
+
+    def _queue(self) -> int:
+        return next((n for key, n in _QUEUE.items() if self._model.startswith(key)), 180)
+
+    def _take_networks(self) -> None:
+        for key in ("network_g", "network_d"):
+            if key in self._options:
+                section = self._options.pop(key)
+                # Theirs always pads; the plain one is BasicSR's.
+                if isinstance(section, dict) and section.get("type") == "SwinIR":
+                    section = {**section, "type": "HggtSwinIR"}
+                self._out[key] = section
+
+    def _take_paths(self) -> None:
+        paths = dict(self._options.pop("path", None) or {})
+        own = self._options.pop("path_loc", None)
+        if isinstance(own, dict):
+            paths |= own
+        modes = {letter: self._options.pop(f"load_mode_{letter}", None) for letter in ("g", "loc")}
+        for letter, mode in modes.items():
+            if mode == "original":  # a bare state dict, in which there are no entries
+                paths.pop(f"param_key_{letter}", None)
+        self._out["path"] = paths
+
+    def _take_datasets(self) -> None:
+        sections = self._options.pop("datasets", None)
+        if not isinstance(sections, dict):
+            return
+        self._out["datasets"] = {
+            phase: self._dataset(section, f"datasets.{phase}")
+            for phase, section in sections.items()
+        }
+
+    def _dataset(self, section: Any, where: str) -> Any:
+        if not isinstance(section, dict):
+            return section
+        kind = section.get("type")
+        if kind in _GROUND_TRUTHS:
+            section = {**section, "type": "GroundTruthDataset"}
+        elif kind in _DATASETS:
+            section = {**section, "type": "HggtDataset", "use": _DATASETS[kind]}
+        else:
+            return section
+        for theirs, ours in (
+            ("dataroot_all_gt", "dataroot_gt"),
+            ("dataroot_all_json", "dataroot_labels"),
+        ):
+            if theirs in section:
+                section[ours] = section.pop(theirs)
+                self._came(f"{where}.{ours}", f"{where}.{theirs}")
+        if section["type"] == "GroundTruthDataset":
+            section.pop("dataroot_labels", None)
+        for key in ("io_backend", "gt_size", "meta_info"):
+            if key in section:
+                section.pop(key)
+                self._result.unread.append(f"{where}.{key}")
+        return section
+
+    def _train(self, train: dict[str, Any]) -> dict[str, Any]:
+        sharpened = {key: bool(self._options.pop(key, False))
+                     for key in ("gt_usm", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm")}  # fmt: skip
+        uses_sharp = self._uses_sharp()
+        if self._model in ("LDL_noGAN_Model", "RealESRNet_Model"):
+            sharpened["l1_gt_usm"] = sharpened["gt_usm"]
+        if "pixel_opt_o" in train:
+            train["pixel_opt"] = train.pop("pixel_opt_o")
+            self._came("train.pixel_opt", "train.pixel_opt_o")
+        if "neg_opt" in train:
+            train["negative_opt"] = self._like("NegativeGTLoss", train.pop("neg_opt"))
+            self._came("train.negative_opt", "train.neg_opt")
+        if "ldl_opt" in train:
+            train["ldl_opt"] = self._like("ArtifactLoss", train["ldl_opt"])
+        if "adatarget_opt" in train:
+            train["adatarget_opt"] = self._adatarget(train["adatarget_opt"])
+            train.setdefault("grad_clip", 0.1)
+        terms = {"pixel_opt": "l1_gt_usm", "adatarget_opt": "l1_gt_usm",
+                 "perceptual_opt": "percep_gt_usm", "gan_opt": "gan_gt_usm"}  # fmt: skip
+        for name, key in terms.items():
+            if uses_sharp and sharpened[key] and isinstance(train.get(name), dict):
+                train[name] = {**train[name], "target": "sharp"}
+        return train
+
+    def _uses_sharp(self) -> bool:
+        """Whether the model compares with sharpened targets at all."""
+        asked = bool(self._options.pop("Use_sharpen", False))
+        if self._model in _POSITIVE or self._model == "Ours_PosNegGT_Model":
+            return False
+        return asked if self._model in ("Ours_Model", "AdaTarget_Model") else True
+
+    def _adatarget(self, section: Any) -> Any:
+        sizes = {k: self._options.pop(k) for k in ("k_size", "s_size") if k in self._options}
+        network = self._options.pop("network_loc", None)
+        return {**section, "network": network, **sizes} if isinstance(section, dict) else section
+
+    def _like(self, kind: str, section: Any) -> Any:
+        """Their option is a pixel loss of which the weight alone is read."""
+        if not isinstance(section, dict):
+            return section
+        return {"type": kind, "loss_weight": section.get("loss_weight", 1.0)}
+
+    def _came(self, ours: str, theirs: str) -> None:
+        self._result.sources[ours] = theirs
+
+
+def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """The ``network_g`` section of RRDB networks with these weights, None if it is none of them."""
+    if "RRDB_trunk.0.RDB1.conv1.weight" in state:
+        return _old_rrdb(state)
+    if "body.0.rdb1.conv1.weight" not in state:
+        return None
+    options = {
+        "num_out_ch": state["conv_last.weight"].shape[0],
+        "num_feat": state["conv_first.weight"].shape[0],
+        "num_block": _count(state, "body."),
+        "num_grow_ch": state["body.0.rdb1.conv1.weight"].shape[0],
+    }
+    channels = state["conv_first.weight"].shape[1]
+    if "upsample.0.weight" in state:
+        num_stages = len({k for k in state if k.startswith("upsample.") and k.endswith("weight")})
+        is_three = state["upsample.0.weight"].shape[0] == 9 * options["num_feat"]
+        scale = 3 if is_three else 2**num_stages
+        return {"type": "RRDBPSNet", "num_in_ch": channels, "scale": scale, **options}
+    if "conv_up1.weight" not in state:
+        return None
+    # The input of the smaller scales is unshuffled: 12 channels of 3, or 48.
+    scale = {12: 2, 48: 1}.get(channels, 4)
+    channels = {2: channels // 4, 1: channels // 16}.get(scale, channels)
+    return {"type": "RRDBNet", "num_in_ch": channels, "scale": scale, **options}
+
+
+def _old_rrdb(state: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {
+        "type": "BSRGANRRDBNet",
+        "in_nc": state["conv_first.weight"].shape[1],
+        "out_nc": state["conv_last.weight"].shape[0],
+        "nf": state["conv_first.weight"].shape[0],
+        "nb": _count(state, "RRDB_trunk."),
+        "gc": state["RRDB_trunk.0.RDB1.conv1.weight"].shape[0],
+        "sf": 4 if "upconv2.weight" in state else 2,
+    }
+
+
+def _count(state: Mapping[str, Tensor], prefix: str) -> int:
+    return len({k.removeprefix(prefix).partition(".")[0] for k in state if k.startswith(prefix)})
