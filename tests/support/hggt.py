@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from smoothkit.ops.io import write_image
@@ -37,3 +38,24 @@ def write_pictures(root: Path, name: str, images: Sequence[np.ndarray]) -> None:
 def by_all(labels: Sequence[str | None]) -> dict[str, Sequence[str | None]]:
     """Three annotators who agree."""
     return dict.fromkeys("ABC", tuple(labels))
+
+
+def make_folder(root: Path, count: int = 4, side: int = 56) -> None:
+    """``images`` and ``labels`` of smooth shapes; originals in ``gt``, small ones in ``lq``.
+
+    01 is sharper than the original and positive, 02 is far too sharp and negative; the last set
+    has no positive.
+    """
+    for number in range(count):
+        rng = np.random.default_rng(number)
+        coarse = rng.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+        original = cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+        detail = original.astype(float) - cv2.GaussianBlur(original, (0, 0), 2)
+        versions = [np.clip(original + gain * detail, 0, 255) for gain in (0.5, 6, 0, 0)]
+        name = f"{number:04d}-0-0"
+        write_pictures(root / "images", name, [original, *(v.astype(np.uint8) for v in versions)])
+        first = "Similar" if number == count - 1 else "Positive"
+        write_labels(root / "labels", name, by_all([first, "Negative", "Similar", "Similar"]))
+        small = cv2.resize(original, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
+        write_image(root / "gt" / f"{name}.png", original)
+        write_image(root / "lq" / f"{name}.png", small)
