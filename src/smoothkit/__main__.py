@@ -13,7 +13,7 @@ from smoothkit.cli.errors import exit_code_of
 
 _FOLDER = "smoothkit.cli"
 # Modules of that folder which are parts of commands, not commands.
-_PARTS = ("arguments", "errors", "pictures", "reference_page")
+_PARTS = ("arguments", "errors", "multi_gt", "pictures", "reference_page")
 
 
 def commands() -> list[str]:

@@ -93,6 +93,10 @@ def random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = torchvision.models.alexnet(weights=None).features
     state = net.state_dict(prefix="features.")
     torch.save(state, tmp_path / "checkpoints/alexnet-owt-7be5be79.pth")
+    vgg = torchvision.models.vgg16(weights=None).features.state_dict(prefix="features.")
+    torch.save(vgg, tmp_path / "checkpoints/vgg16-397923af.pth")
+    shares = {key: torch.rand(1, 1475, 1, 1) for key in ("alpha", "beta")}
+    torch.save(shares, tmp_path / "checkpoints/dists_weights.pt")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
 
 

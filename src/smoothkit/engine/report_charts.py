@@ -64,7 +64,9 @@ class Line:
     points: Sequence[Point]
 
 
-def line_chart(title: str, lines: Sequence[Line], *, is_loss: bool = False) -> str:
+def line_chart(
+    title: str, lines: Sequence[Line], *, is_loss: bool = False, x_title: str = "iteration"
+) -> str:
     """Lines over the iteration in one chart with a legend; empty where no value is finite.
 
     Args:
@@ -72,6 +74,7 @@ def line_chart(title: str, lines: Sequence[Line], *, is_loss: bool = False) -> s
         lines: of any length.
         is_loss: a wide range of positive values gets a logarithmic axis, and a long line is drawn
             averaged, with its values faint behind.
+        x_title: of the lower axis.
     """
     finite = [point for line in lines for point in line.points if math.isfinite(point.y)]
     if not finite:
@@ -87,7 +90,7 @@ def line_chart(title: str, lines: Sequence[Line], *, is_loss: bool = False) -> s
     return (
         f'<figure class="chart"><figcaption>{escape(title)}{scale}</figcaption>'
         f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">'
-        f'{_rules(x_axis, y_axis)}{drawn}</svg><div class="legend">{legend}</div></figure>'
+        f'{_rules(x_axis, y_axis, x_title)}{drawn}</svg><div class="legend">{legend}</div></figure>'
     )
 
 
@@ -186,7 +189,7 @@ def _mean(bucket: Sequence[Point]) -> Point:
     return Point(bucket[len(bucket) // 2].x, fmean(finite) if finite else math.nan)
 
 
-def _rules(x_axis: _Axis, y_axis: _Axis) -> str:
+def _rules(x_axis: _Axis, y_axis: _Axis, x_title: str) -> str:
     """Ticks with their numbers; a line across for those of the values."""
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     parts = [
@@ -202,7 +205,7 @@ def _rules(x_axis: _Axis, y_axis: _Axis) -> str:
         if tick.is_integer() and tick >= 0
     ]
     middle = (_LEFT + right) / 2
-    parts.append(f'<text x="{middle}" y="{bottom + 33}" text-anchor="middle">iteration</text>')
+    parts.append(f'<text x="{middle}" y="{bottom + 33}" text-anchor="middle">{x_title}</text>')
     return "".join(parts)
 
 

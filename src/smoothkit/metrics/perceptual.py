@@ -51,15 +51,45 @@ def lpips(pred: Tensor, gt: Tensor, *, net: Backbone = "alex", weights: str | No
     if pred.shape != gt.shape or pred.shape[-3] != 3:
         shapes = f"{tuple(pred.shape)} and {tuple(gt.shape)}"
         raise ValueError(f"images need one shape, of 3 channels, got {shapes}.")
-    path = find_weights(net, weights)
-    judge = _judge(net, path, path.stat().st_mtime_ns, str(pred.device))
     pair = (image.reshape(-1, *image.shape[-3:]).float() for image in (pred, gt))
-    return float(judge(*pair, normalize=True).mean())
+    return float(load_lpips(net, find_weights(net, weights), str(pred.device))(*pair).mean())
 
 
-# A network a file: reading one takes longer than measuring an image with it.
+class Lpips(nn.Module):
+    """The distance with the features of a result computed once for all its ground truths."""
+
+    def __init__(self, published: Any) -> None:
+        super().__init__()
+        self.published = published
+
+    @torch.no_grad()
+    def forward(self, pred: Tensor, truths: Tensor) -> Tensor:
+        """(K,) distances.
+
+        Args:
+            pred: (1, 3, H, W), or (K, 3, H, W); in [0, 1], RGB.
+            truths: (K, 3, H, W).
+        """
+        judge = self.published
+        images = judge.scaling_layer(2 * torch.cat([pred, truths]) - 1)
+        total: Tensor | float = 0.0
+        for features, weigh in zip(judge.net(images), judge.lins, strict=True):
+            length = features.square().sum(1, keepdim=True).sqrt()
+            unit = features / (length + 1e-10)
+            difference = (unit[: len(pred)] - unit[len(pred) :]).square()
+            total = total + weigh(difference).mean((1, 2, 3))
+        assert isinstance(total, Tensor)
+        return total
+
+
+# Reading a network takes longer than measuring an image with it.
 @lru_cache(maxsize=2)
-def _judge(net: Backbone, path: Path, changed: int, device: str) -> nn.Module:
+def load_lpips(net: Backbone, path: Path, device: str) -> Lpips:
+    """The judge with the backbone of a file.
+
+    Raises:
+        DataError: a file of something else.
+    """
     import lpips as published
 
     with warnings.catch_warnings():
@@ -71,4 +101,4 @@ def _judge(net: Backbone, path: Path, changed: int, device: str) -> nn.Module:
     names = {key: f"features.{key.partition('.')[2]}" for key in judge.net.state_dict()}
     held = {key: published_state[name] for key, name in names.items() if name in published_state}
     load_into(judge.net, held, path)
-    return judge.eval().requires_grad_(False).to(device)  # type: ignore[no-any-return]
+    return Lpips(judge).eval().requires_grad_(False).to(device)

@@ -62,7 +62,7 @@ def load_model(
     net: nn.Module = build_network(section, where="network_g")
     load_into(net, state, path)
     habits = system_habits(type(net))
-    chosen = _device(device)
+    chosen = device_called(device)
     settings = RestorerSettings(
         color=color or meta.get("color") or habits.get("color", "rgb"),
         rounding=rounding or habits.get("rounding", "round"),
@@ -111,7 +111,7 @@ def _is_same_type(asked: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
         return False
 
 
-def _device(name: str) -> torch.device:
+def device_called(name: str) -> torch.device:
     if name == "auto":
         return choose_device("auto")
     try:

@@ -1,0 +1,25 @@
+"""DISTS of results against all ground truths that annotators called positive.
+
+Writes dists_<folder>.txt beside each folder of results, as the published script does. Exits
+with 2 where a set was left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.multi_gt import add_arguments, run_published
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add_arguments(parser)
+    return run_published(parser.parse_args(), ["dists"], "dists")
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main))

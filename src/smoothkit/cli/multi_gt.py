@@ -1,0 +1,113 @@
+"""What the scripts of metrics over labels share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from smoothkit.cli.arguments import whole_number
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import write_text
+from smoothkit.models.load import device_called
+from smoothkit.systems.hggt_sr.comparison import markdown, sorted_rows, write_results
+from smoothkit.systems.hggt_sr.measures import measure_of
+from smoothkit.systems.hggt_sr.multi_gt import Outcome, all_line, multi_gt, text_report
+
+_TEST = "datasets/Test/GT/Test-100"
+_WEIGHTS = {"lpips_weights": "AlexNet", "dists_weights": "alpha and beta", "vgg_weights": "VGG16"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The published flags, and ours."""
+    parser.add_argument("--gts", default=f"{_TEST}/images", help="folder of 01, 02, ...")
+    parser.add_argument("--json_path", default=f"{_TEST}/labels", help="folder of A, B, ...")
+    parser.add_argument("--restored", nargs="+", required=True, help="folders of results")
+    parser.add_argument("--crop_border", type=whole_number(0), default=4, help="default: 4")
+    parser.add_argument("--test_y_channel", action="store_true", help="PSNR, SSIM of luminance")
+    parser.add_argument("--suffix", help="of the results; default: behind the last underscore")
+    parser.add_argument("--device", default="auto", help="of LPIPS and DISTS; default: auto")
+    parser.add_argument(
+        "--on_error",
+        choices=("count", "skip"),
+        default="count",
+        help="count: exit with 2 where a set was left out; skip: with 0",
+    )
+    for name, what in _WEIGHTS.items():
+        parser.add_argument(f"--{name}", metavar="FILE", help=f"{what}, if not found")
+    # Accepted and without effect, as in the published scripts.
+    parser.add_argument("--correct_mean_var", action="store_true", help=argparse.SUPPRESS)
+
+
+def evaluate(args: argparse.Namespace, metrics: Sequence[str]) -> list[Outcome]:
+    """Measure all folders.
+
+    Raises:
+        DataError: a folder, labels or weights are missing.
+    """
+    needs_device = {"lpips", "dists"} & set(metrics)
+    device = "cpu"
+    if needs_device:
+        device = str(device_called(args.device))
+    measure = measure_of(
+        metrics,
+        crop_border=args.crop_border,
+        test_y_channel=args.test_y_channel,
+        device=device,
+        **{name: getattr(args, name) for name in _WEIGHTS},
+    )
+    outcomes = []
+    for folder in args.restored:
+        steps = multi_gt(
+            folder,
+            args.gts,
+            args.json_path,
+            measure,
+            metrics=metrics,
+            suffix=args.suffix,
+            workers=1 if needs_device else None,
+        )
+        with tqdm(unit="set", disable=not sys.stderr.isatty()) as bar:
+            for _, bar.total, found in steps:
+                bar.update()
+                outcome = found
+        outcomes.append(outcome)
+    if not any(outcome.sets for outcome in outcomes):
+        reasons = "; ".join(outcomes[0].skipped[:2])
+        raise DataError(f"{args.restored[0]}: nothing could be measured: {reasons}")
+    return outcomes
+
+
+def tell(outcomes: Sequence[Outcome], on_error: str) -> int:
+    """Name what was left out; 2 where that counts."""
+    for outcome in outcomes:
+        for reason in outcome.skipped:
+            print(f"skipped: {reason}", file=sys.stderr)
+        if outcome.skipped:
+            print(f"{outcome.title}: {len(outcome.skipped)} left out", file=sys.stderr)
+    is_whole = not any(outcome.skipped for outcome in outcomes)
+    return 0 if is_whole or on_error == "skip" else 2
+
+
+def run_published(args: argparse.Namespace, metrics: Sequence[str], file: str) -> int:
+    """One of the published scripts: a text file beside each folder of results."""
+    heading = "/".join(name.upper() for name in metrics)
+    outcomes = evaluate(args, metrics)
+    for folder, outcome in zip(args.restored, outcomes, strict=True):
+        path = Path(os.path.normpath(folder)).parent / f"{file}_{outcome.title}.txt"
+        write_text(path, text_report(outcome, heading))
+        print(f"{heading} for testing dataset: {outcome.title}\n{all_line(outcome)}\n")
+    return tell(outcomes, args.on_error)
+
+
+def run_table(args: argparse.Namespace, metrics: Sequence[str]) -> int:
+    """All metrics in one pass: tables of all folders, best first."""
+    outcomes = evaluate(args, metrics)
+    write_results(outcomes, Path(args.out_dir), plot=args.plot)
+    print(markdown(["method", *metrics], sorted_rows(outcomes)), end="")
+    print(args.out_dir)
+    return tell(outcomes, args.on_error)

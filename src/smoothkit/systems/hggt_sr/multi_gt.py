@@ -1,0 +1,188 @@
+"""Results measured against all ground truths that annotators called positive."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.parallel import in_threads
+from smoothkit.data.store import FolderStore
+from smoothkit.ops.io import read_image
+from smoothkit.ops.label_votes import NAMES, POSITIVE
+from smoothkit.systems.hggt_sr.labels import Labels, read_labels
+
+# From a result and its ground truths, (H, W, 3) BGR, to values by metric, one for each of them.
+Measure = Callable[[np.ndarray, Sequence[np.ndarray]], Mapping[str, Sequence[float]]]
+
+
+@dataclass(frozen=True)
+class SetResult:
+    """One result against its positives.
+
+    Args:
+        name: of the set.
+        labels: version -> effective label.
+        values: metric -> version -> value.
+    """
+
+    name: str
+    labels: Mapping[str, str]
+    values: Mapping[str, Mapping[str, float]]
+
+    def mean(self, metric: str) -> float:
+        """Over the positives."""
+        return fmean(self.values[metric].values())
+
+
+@dataclass
+class Outcome:
+    """A folder of results.
+
+    Args:
+        title: name of the folder.
+        metrics: in the order of the report.
+        sets: what was measured, by name.
+        skipped: what could not be, a line each.
+    """
+
+    title: str
+    metrics: Sequence[str]
+    sets: list[SetResult] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+    def mean(self, metric: str) -> float:
+        """Mean over the sets of their means."""
+        return fmean(s.mean(metric) for s in self.sets) if self.sets else math.nan
+
+
+def multi_gt(
+    restored: str | Path,
+    gts: str | Path,
+    json_path: str | Path,
+    measure: Measure,
+    *,
+    metrics: Sequence[str],
+    suffix: str | None = None,
+    workers: int | None = 1,
+) -> Iterator[tuple[int, int, Outcome]]:
+    """Measure the results of a folder; yields how many of how many are done.
+
+    Args:
+        restored: folder of ``<set>_<suffix>.png``.
+        gts: folder of ``01/<set>_01.png``, ...
+        json_path: folder of ``<annotator>/<set>.json``.
+        measure: what is measured.
+        metrics: its names.
+        suffix: behind the names of results; ~: what stands behind the last underscore.
+        workers: sets at a time; None for one a core.
+
+    Raises:
+        DataError: a folder is missing or empty, or labels cannot be read.
+
+    Source: HGGT (arXiv 2303.13069), published evaluation.
+    """
+    folder = os.path.normpath(restored)
+    outcome = Outcome(Path(folder).name, metrics)
+    labels = read_labels(json_path)
+    names = FolderStore(folder).names
+    if not names:
+        raise DataError(f"{folder}: has no images.")
+
+    def finish(file: str) -> SetResult | str:
+        try:
+            return _of_set(Path(folder) / file, Path(gts), labels, measure, suffix)
+        except (DataError, ValueError) as error:
+            return str(error)
+
+    for number, found in enumerate(in_threads(finish, names, workers), 1):
+        if isinstance(found, str):
+            outcome.skipped.append(found)
+        else:
+            outcome.sets.append(found)
+        yield number, len(names), outcome
+
+
+def _of_set(
+    path: Path, gts: Path, labels: Labels, measure: Measure, suffix: str | None
+) -> SetResult:
+    name = _set_name(path, suffix)
+    if name not in labels.names:
+        raise DataError(f"{path}: no labels are called '{name}'. Name results <set>_<suffix>.png.")
+    row = labels.names.index(name)
+    words = {
+        version: NAMES[code].capitalize()
+        for version, code in zip(labels.versions, labels.codes[row].tolist(), strict=True)
+    }
+    positives = [
+        version
+        for version, code in zip(labels.versions, labels.codes[row].tolist(), strict=True)
+        if code == POSITIVE
+    ]
+    if not positives:
+        raise DataError(f"{path}: its set has no positive ground truth.")
+    result = read_image(path, alpha="drop")
+    truths = [_truth(gts, name, version) for version in positives]
+    for version, truth in zip(positives, truths, strict=True):
+        if truth.shape != result.shape:
+            size, wanted = result.shape[:2], truth.shape[:2]
+            raise DataError(
+                f"{path}: must have the size of {name}_{version}, {wanted[0]}x{wanted[1]}, "
+                f"got {size[0]}x{size[1]}."
+            )
+    try:
+        values = measure(result, truths)
+    except (RuntimeError, AssertionError) as error:  # such as NIQE of a small image
+        raise DataError(f"{path}: cannot be measured: {error}") from error
+    named = {
+        metric: dict(zip(positives, numbers, strict=True)) for metric, numbers in values.items()
+    }
+    return SetResult(name, words, named)
+
+
+def _set_name(path: Path, suffix: str | None) -> str:
+    if suffix is None:
+        return path.stem.rpartition("_")[0]
+    if not path.stem.endswith(f"_{suffix}"):
+        raise DataError(f"{path}: its name does not end in '_{suffix}'.")
+    return path.stem.removesuffix(f"_{suffix}")
+
+
+def _truth(gts: Path, name: str, version: str) -> np.ndarray:
+    return read_image(gts / version / f"{name}_{version}.png", alpha="drop")
+
+
+def text_report(outcome: Outcome, heading: str) -> str:
+    """The text file that the published scripts write.
+
+    Args:
+        heading: the metrics' names as they stand there, such as ``PSNR/SSIM``.
+    """
+    lines = ["", f"{heading} for testing dataset: {outcome.title}."]
+    for found in outcome.sets:
+        words = " ".join(f"{version}:{word}" for version, word in found.labels.items())
+        lines.append(f"{found.name} {words}")
+        versions = next(iter(found.values.values()))
+        lines += [
+            " ".join(
+                [version, *(f"{m.upper()}:{found.values[m][version]:.4f}" for m in outcome.metrics)]
+            )
+            for version in versions
+        ]
+        lines.append(_averages(outcome.metrics, found.mean))
+    return "\n".join([*lines, all_line(outcome)]) + "\n"
+
+
+def all_line(outcome: Outcome) -> str:
+    """The last line: means over all sets."""
+    return _averages(outcome.metrics, outcome.mean, " all")
+
+
+def _averages(metrics: Sequence[str], mean: Callable[[str], float], what: str = "") -> str:
+    return " ".join(f"{metric.upper()}-avg{what}:{mean(metric):.4f}" for metric in metrics)

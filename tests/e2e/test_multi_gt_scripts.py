@@ -1,0 +1,140 @@
+"""The scripts of metrics over labels, as a user runs them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import runpy
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from smoothkit.ops.io import read_image, write_image
+from support.hggt import by_all, make_folder, write_labels
+from support.oracle import Case
+
+SCRIPTS = Path(__file__).parents[2] / "scripts/metrics"
+GIVEN = "--gts images --json_path labels"
+CASE = Case("hggt_posneg_sr", "test100_metrics")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+
+    def run_script(name: str, arguments: str) -> int:
+        monkeypatch.setattr("sys.argv", [name, *arguments.split()])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+        return int(ended.value.code or 0)
+
+    return run_script
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Sets with results: ``good`` is the positive itself with some noise, ``bad`` with more."""
+    make_folder(tmp_path)
+    write_labels(tmp_path / "labels", "0003-0-0", by_all(["Positive", "Similar", "Similar", None]))
+    for path in (tmp_path / "images/01").iterdir():
+        rng, image = np.random.default_rng(0), read_image(path).astype(int)
+        for method, level in (("good", 2), ("bad", 9)):
+            noise = rng.integers(-level, level + 1, image.shape)
+            result = np.clip(image + noise, 0, 255).astype(np.uint8)
+            write_image(tmp_path / method / f"{path.stem.removesuffix('_01')}_x4.png", result)
+    return tmp_path
+
+
+def test_the_text_file_is_written_where_the_published_script_puts_it(run, tmp_path, capsys):
+    from support.hggt import write_pictures
+
+    meta = CASE.meta
+    for name in meta["names"]:
+        write_pictures(tmp_path / "images", name, [CASE[f"{name}/{k}"] for k in
+                       ("original", "01", "02", "03", "04")])  # fmt: skip
+        write_labels(tmp_path / "labels", name, meta["labels"][name])
+        write_image(tmp_path / f"out/Test-100/{name}_x.png", CASE[f"{name}/sr"])
+    assert run("calculate_multigt_labeled_psnr_ssim", f"{GIVEN} --restored out/Test-100/") == 0
+    written = (tmp_path / "out/psnr_ssim_Test-100.txt").read_text()
+    assert written == meta["outputs"]["psnr_ssim"]["txt"]
+    assert capsys.readouterr().out in meta["outputs"]["psnr_ssim"]["stdout"]
+
+
+def test_methods_are_compared_the_best_first(run, folder, capsys):
+    assert run("calculate_multigt_labeled", f"{GIVEN} --restored bad good --plot --out_dir o") == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(" ")[1] for line in printed[:4]] == ["method", "---", "good", "bad"]
+    found = json.loads(Path("o/metrics.json").read_text())
+    good = found["good"]["psnr"]
+    assert good["low"] <= good["mean"] <= good["high"]
+    assert good["worst"] <= good["mean"] <= good["best"]
+    rows = list(csv.DictReader(Path("o/metrics.csv").read_text().splitlines()))
+    assert {row["version"] for row in rows} == {"01"}
+    mean = np.mean([float(row["psnr"]) for row in rows if row["method"] == "good"])
+    assert mean == pytest.approx(good["mean"])
+    assert Path("o/plots.html").read_text().count('class="chart"') == 2
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_feature_distances_need_their_weights(run, folder, capsys, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder / "hub"))
+    assert run("calculate_multigt_labeled_lpips", f"{GIVEN} --restored good") == 2
+    assert "alexnet-owt-7be5be79.pth: no such weights here" in capsys.readouterr().err
+    torch.manual_seed(0)
+    save = lambda state, name: torch.save(state, folder / name)  # noqa: E731
+    for name in ("alexnet", "vgg16"):
+        net = getattr(torchvision.models, name)(weights=None).features
+        save(net.state_dict(prefix="features."), f"{name}.pth")
+    save({key: torch.rand(1, 1475, 1, 1) for key in ("alpha", "beta")}, "d.pt")
+    weights = "--lpips_weights alexnet.pth --dists_weights d.pt --vgg_weights vgg16.pth"
+    options = f"{GIVEN} --restored bad good --metrics lpips,dists {weights} --device cpu"
+    assert run("calculate_multigt_labeled", options) == 0
+    found = json.loads(Path("results/multigt/metrics.json").read_text())
+    assert 0 < found["good"]["lpips"]["mean"] < found["bad"]["lpips"]["mean"]
+
+
+def damage_name(folder: Path) -> None:
+    (folder / "good/0000-0-0_x4.png").rename(folder / "good/other_x4.png")
+
+
+def damage_truth(folder: Path) -> None:
+    (folder / "images/01/0000-0-0_01.png").unlink()
+
+
+def damage_size(folder: Path) -> None:
+    write_image(folder / "good/0000-0-0_x4.png", np.zeros((8, 8, 3), np.uint8))
+
+
+def damage_labels(folder: Path) -> None:
+    write_labels(folder / "labels", "0000-0-0", by_all(["Similar"] * 4))
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        (damage_name, "good/other_x4.png: no labels are called 'other'"),
+        (damage_truth, "images/01/0000-0-0_01.png: no such file"),
+        (damage_size, "good/0000-0-0_x4.png: must have the size of 0000-0-0_01, 56x56, got 8x8"),
+        (damage_labels, "good/0000-0-0_x4.png: its set has no positive ground truth"),
+    ],
+)
+def test_what_cannot_be_measured_is_named_and_counted(run, folder, capsys, damage, told):
+    damage(folder)
+    (folder / "good/notes.txt").write_text("no image")
+    options = f"{GIVEN} --restored good --suffix x4"
+    assert run("calculate_multigt_labeled_psnr_ssim", options) == 2
+    err = capsys.readouterr().err
+    assert told in err
+    assert "good: 1 left out" in err
+    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --on_error skip") == 0
+
+
+def test_a_missing_label_file_and_an_unknown_metric_are_refused(run, folder, capsys):
+    (folder / "labels/B/0001-0-0.json").unlink()
+    assert run("calculate_multigt_labeled_psnr_ssim", f"{GIVEN} --restored good") == 2
+    assert "B/0001-0-0.json: missing" in capsys.readouterr().err
+    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --metrics pnsr") == 2
+    assert "pnsr: no such metric. Did you mean 'psnr'" in capsys.readouterr().err
