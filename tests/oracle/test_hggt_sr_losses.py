@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 
@@ -9,6 +12,7 @@ from smoothkit.losses import build_loss
 from smoothkit.systems.hggt_sr.loss import adapt_to_target, artifact_map, negative_maps
 from support.fill import fill
 from support.oracle import Case
+from support.vgg import write_vgg19
 
 GROUP = "hggt_posneg_sr"
 
@@ -116,3 +120,28 @@ def test_the_adversarial_loss_is_basicsrs(kind: str) -> None:
         loss(logits, False, is_disc=True),
     ]
     case.close(values, f"gan/{kind}")
+
+
+def perceptual(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Any:
+    """BasicSR's loss with the recorded options and backbone."""
+    write_vgg19(folder / "checkpoints/vgg19-dcbb9e9d.pth")
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder))
+    return build_loss({**Case(GROUP, "loss_misc").meta["options"], **options})
+
+
+def test_the_perceptual_loss_is_basicsrs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case(GROUP, "loss_misc")
+    image = case.tensor("px").requires_grad_()
+    value, style = perceptual(tmp_path, monkeypatch)(image, case.tensor("py"))
+    value.backward()
+    case.close(value, "percep")
+    case.close(image.grad, "grad_px")
+    assert style is None
+
+
+def test_squared_perceptual_differences_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = Case(GROUP, "loss_misc")
+    loss = perceptual(tmp_path, monkeypatch, criterion="l2", style_weight=2)
+    case.close(torch.stack(loss(case.tensor("px"), case.tensor("py"))), "percep_style_l2")

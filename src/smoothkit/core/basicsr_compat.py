@@ -13,7 +13,7 @@ import sys
 import types
 import warnings
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ def import_basicsr() -> Any:
     _share_lmdb()
     _sort_listings(basicsr)
     _keep_vgg_offline()
+    _mend_squared_perceptual_loss()
     # Ours are the handlers of its logger; it would add a second one to the console.
     importlib.import_module("basicsr.utils.logger").initialized_logger["basicsr"] = True
     return basicsr
@@ -288,6 +289,21 @@ def _keep_vgg_offline() -> None:
     arch.vgg = OfflineVgg()
     # Its own look-up takes this one file for every kind of VGG; ours asks for the right one there.
     arch.VGG_PRETRAIN_PATH = ""
+
+
+def _mend_squared_perceptual_loss() -> None:
+    """``criterion: l2`` of the perceptual loss, which asks torch for a class that it has not."""
+    loss = importlib.import_module("basicsr.losses.basic_loss").PerceptualLoss
+    theirs = loss.__init__
+
+    @wraps(theirs)
+    def init(self: Any, *args: Any, **options: Any) -> None:
+        is_squared = options.get("criterion") == "l2"
+        theirs(self, *args, **(options | {"criterion": "l1"} if is_squared else options))
+        if is_squared:
+            self.criterion_type, self.criterion = "l2", torch.nn.MSELoss()
+
+    loss.__init__ = init
 
 
 def _vgg_features(torchvision_vgg: Any, name: str) -> torch.nn.Module:
