@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
@@ -98,3 +100,21 @@ def test_averaged_networks_are_the_same_in_every_process(tiny, run_python):
     assert evaluate(["-opt", str(path)]) == 0
     alone = json.loads(Path("results/tiny/metrics.json").read_text())["held_out"]["psnr"]["mean"]
     assert shared["psnr"] == pytest.approx(alone, rel=1e-6)
+
+
+@pytest.mark.parametrize("negatives", ["0,1", "3", ""], ids=lambda n: f"of {n or 'none'}")
+def test_negatives_may_be_missing_in_some_processes(tmp_path, run_python, negatives):
+    """Every process takes part in every message, whatever its samples are."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    for name, launcher in (("one", ()), ("two", TORCHRUN)):
+        words = [*launcher, "-m", "support.sr_steps", str(tmp_path / name), negatives]
+        done = run_python(*words, env=environment)
+        assert done.returncode == 0, done.stderr
+    one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
+    for net in ("g", "d"):
+        for key, value in one[net].items():
+            torch.testing.assert_close(two[net][key], value, rtol=1e-4, atol=1e-6)
+    assert [list(line) for line in one["logs"]] == [list(line) for line in two["logs"]]
+    for first, second in zip(one["logs"], two["logs"], strict=True):
+        assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
+    assert (one["logs"][0]["l_negative"] == 0) == (not negatives)

@@ -1,0 +1,65 @@
+"""Two steps of super-resolution with negatives, in one process or as part of several.
+
+``python -m support.sr_steps OUT NEGATIVES``: NEGATIVES are the samples of the whole batch of four
+that have a negative, as in ``0,1``; OUT gets the weights and what was logged.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import torch
+
+from smoothkit.core import distributed
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.settings import DistSettings
+from smoothkit.models import build_model
+
+SGD = {"type": "SGD", "lr": 0.01}
+OPTIONS = {
+    "scale": 4,
+    "num_gpu": 0,
+    "network_g": {"type": "RRDBPSNet", "num_feat": 4, "num_block": 1, "num_grow_ch": 4},
+    "network_d": {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4},
+    "train": {
+        "optim_g": SGD,
+        "optim_d": SGD,
+        "pixel_opt": {"type": "L1Loss"},
+        "negative_opt": {"type": "NegativeGTLoss"},
+        "gan_opt": {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1},
+    },
+}
+
+
+def batch(seed: int, negatives: set[int]) -> dict[str, torch.Tensor]:
+    """Four samples."""
+    generator = torch.Generator().manual_seed(seed)
+    sides = {"lq": 8, "gt": 32, "original": 32, "negative": 32, "positive": 32}
+    made = {name: torch.rand(4, 3, side, side, generator=generator) for name, side in sides.items()}
+    votes = torch.tensor([3 * (sample in negatives) for sample in range(4)])
+    return {**made, "negative_votes": votes, "positive_votes": torch.full((4,), 2)}
+
+
+def main(out: str, negatives: str) -> None:
+    chosen = {int(text) for text in negatives.split(",") if text}
+    environment = dict(os.environ) if "RANK" in os.environ else {}
+    distributed.start(environment, torch.device("cpu"), DistSettings())
+    rank, size = distributed.rank(), distributed.world_size()
+    torch.manual_seed(0)
+    model = build_model(OPTIONS, Runtime(torch.device("cpu"), rank, size))
+    logs = []
+    for seed in range(2):
+        share = 4 // size
+        part = slice(rank * share, (rank + 1) * share)
+        model.feed_data({name: value[part] for name, value in batch(seed, chosen).items()})
+        model.optimize_parameters(seed + 1)
+        logs.append(dict(model.get_current_log()))
+    if rank == 0:
+        weights = {"g": model.net.state_dict(), "d": model.critic.net.state_dict()}
+        torch.save({**weights, "logs": logs}, out)
+    distributed.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
