@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,34 @@ def open_store(
             f"{', '.join(sorted(SUFFIXES))} count as images."
         )
     return store
+
+
+def image_files(folder: str | Path) -> list[Path]:
+    """Images of a folder, by name; other and hidden files are passed over.
+
+    Raises:
+        DataError: no such folder, or none in it.
+    """
+    names = FolderStore(folder).names
+    if not names:
+        raise DataError(f"{folder}: has no images. Known formats: {', '.join(sorted(SUFFIXES))}.")
+    return [Path(folder) / name for name in names]
+
+
+def results_of(folder: str | Path, names: Iterable[str]) -> dict[str, Path]:
+    """The file of each name in a folder of results, which may be called ``<name>_<suffix>.png``.
+
+    Raises:
+        DataError: the folder has none of that name.
+    """
+    files = {path.stem: path for path in image_files(folder)}
+    results = {}
+    for name in names:
+        stem = name if name in files else next((f for f in files if f.startswith(f"{name}_")), None)
+        if stem is None:
+            raise DataError(f"{folder}: has no result for '{name}'.")
+        results[name] = files[stem]
+    return results
 
 
 def _image_names(root: Path, is_recursive: bool) -> list[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
+from smoothkit.engine.picture_table import picture_table
 from smoothkit.ops.blend import training_pair
 from smoothkit.ops.filters import FILTERS
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
@@ -18,7 +19,6 @@ from smoothkit.systems.jess.compare import (
     Pair,
     compare,
     measure,
-    picture_table,
     read_pair,
     report,
     tune,
@@ -97,7 +97,7 @@ def test_results_of_the_network_are_found_by_name_with_or_without_suffix(pairs: 
 def test_missing_and_misshapen_results_are_named(pairs: Path) -> None:
     for name in ("0.png", "1.png"):
         write_image(pairs / "net" / name, np.zeros((24, 29, 3), np.uint8))
-    with pytest.raises(DataError, match="net: has no result for the test pair '2'"):
+    with pytest.raises(DataError, match="net: has no result for '2'"):
         compare(pairs / "train", pairs / "test", results_dir=pairs / "net", grids={})
     write_image(pairs / "net" / "2.png", np.zeros((24, 30, 3), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: must be \(24, 30\) pixels \(H, W\), got \(24, 2"):

@@ -12,17 +12,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_json
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.store import image_files, results_of
+from smoothkit.engine.picture_table import centre, picture_table
 from smoothkit.metrics.smoothing import psnr, ssim
 from smoothkit.ops.filters import apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.ops.tensor import to_tensor
-from smoothkit.systems.jess.prepare import image_files
 
 INPUT, NETWORK, TRUTH = "textured input", "JESS-Net", "ground truth"
 
@@ -107,7 +107,8 @@ def compare(
     ]
     paths = _draw(image_files(test_dir), num_test, seed)
     # Looked up first: a missing result should not come out after minutes of filtering.
-    results = _results_of(paths, results_dir) if results_dir is not None else {}
+    names = [path.stem for path in paths]
+    results = results_of(results_dir, names) if results_dir is not None else {}
     settings = {name: tune(name, grid, tuning) for name, grid in grids.items()}
     methods: dict[str, Smoother] = {INPUT: lambda pair: pair.observation}
     methods |= {name: _filtered(name, chosen) for name, chosen in settings.items()}
@@ -183,45 +184,8 @@ def write_comparison(comparison: Comparison, out_dir: str | Path, note: str = ""
     write_image(out_dir / "comparison.png", picture_table(comparison.pictures))
 
 
-def picture_table(rows: Sequence[Mapping[str, np.ndarray]], cell: int = 256) -> np.ndarray:
-    """uint8 sheet: one row per pair, one labelled column per method, unscaled image centres."""
-    shapes = [image.shape[:2] for row in rows for image in row.values()]
-    height, width = (min(cell, *sides) for sides in zip(*shapes, strict=True))
-    header = np.concatenate([_label(name, width) for name in rows[0]], axis=1)
-    body = [
-        np.concatenate([to_uint8(centre(i, height, width)) for i in row.values()], axis=1)
-        for row in rows
-    ]
-    return np.concatenate([header, *body])
-
-
-def centre(image: np.ndarray, height: int, width: int | None = None) -> np.ndarray:
-    """The middle of an image, at most ``height`` x ``width`` (square without a width)."""
-    height, width = min(height, image.shape[0]), min(width or height, image.shape[1])
-    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
-    return image[top : top + height, left : left + width]
-
-
-def _label(text: str, width: int) -> np.ndarray:
-    strip = np.full((24, width, 3), 255, np.uint8)
-    scale = min(0.5, 0.5 * (width - 8) / cv2.getTextSize(text, 0, 0.5, 1)[0][0])
-    return cv2.putText(strip, text, (4, 17), 0, scale, (0, 0, 0), 1, cv2.LINE_AA)
-
-
 def _filtered(name: str, settings: Mapping[str, Any]) -> Smoother:
     return lambda pair: to_float(apply_filter(name, to_uint8(pair.observation), settings))
-
-
-def _results_of(pair_paths: Sequence[Path], results_dir: str | Path) -> dict[str, Path]:
-    """The result file of each pair, by the pair's name."""
-    files = {path.stem: path for path in image_files(results_dir)}
-    results = {}
-    for name in (path.stem for path in pair_paths):
-        stem = name if name in files else next((f for f in files if f.startswith(f"{name}_")), None)
-        if stem is None:
-            raise DataError(f"{results_dir}: has no result for the test pair '{name}'.")
-        results[name] = files[stem]
-    return results
 
 
 def _read_result(path: Path, pair: Pair) -> np.ndarray:

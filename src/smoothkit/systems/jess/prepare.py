@@ -19,10 +19,10 @@ from tqdm import tqdm
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, remove_leftovers, write_json, write_text
 from smoothkit.core.parallel import in_threads, of_shard
-from smoothkit.data.store import FolderStore
+from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
 from smoothkit.ops.filters import apply_filter, check_filter
-from smoothkit.ops.io import SUFFIXES, read_bytes, read_image, to_float, to_uint8, write_image
+from smoothkit.ops.io import read_bytes, read_image, to_float, to_uint8, write_image
 
 MAP_FILE = "map.txt"
 SOURCES_FILE = "sources.json"
@@ -193,18 +193,6 @@ def read_photo(path: Path) -> np.ndarray:
     """
     image = read_image(path)
     return image if image.dtype == np.uint8 else to_uint8(to_float(image))
-
-
-def image_files(folder: str | Path) -> list[Path]:
-    """Images of a folder, by name; other and hidden files are passed over.
-
-    Raises:
-        DataError: no such folder, or none in it.
-    """
-    names = FolderStore(folder).names
-    if not names:
-        raise DataError(f"{folder}: has no images. Known formats: {', '.join(sorted(SUFFIXES))}.")
-    return [Path(folder) / name for name in names]
 
 
 def read_map(path: str | Path) -> dict[str, int]:
