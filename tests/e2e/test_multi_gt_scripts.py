@@ -129,7 +129,26 @@ def test_what_cannot_be_measured_is_named_and_counted(run, folder, capsys, damag
     err = capsys.readouterr().err
     assert told in err
     assert "good: 1 left out" in err
+    assert Path("psnr_ssim_good.txt").read_text().splitlines()[-1] == "left out: 1"
     assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --on_error skip") == 0
+    capsys.readouterr()
+    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --strict") == 2
+    assert capsys.readouterr().err.startswith(told)
+
+
+def test_methods_have_names_of_their_own(run, folder, capsys):
+    for method in ("good", "bad"):
+        (folder / method).rename(folder / f"{method}_run")
+        (folder / f"{method}_run/Test").mkdir()
+        for path in (folder / f"{method}_run").glob("*.png"):
+            path.rename(path.parent / "Test" / path.name)
+    options = f"{GIVEN} --restored good_run/Test bad_run/Test/"
+    assert run("calculate_multigt_labeled", options) == 0
+    assert "| bad_run/Test | " in capsys.readouterr().out
+    assert run("calculate_multigt_labeled", f"{options} --names ours theirs") == 0
+    assert "| theirs | " in capsys.readouterr().out
+    assert run("calculate_multigt_labeled", f"{options} --names ours") == 2
+    assert "--names: must be 2 different names, got ['ours']" in capsys.readouterr().err
 
 
 def test_a_missing_label_file_and_an_unknown_metric_are_refused(run, folder, capsys):

@@ -11,7 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.core.errors import DataError
+from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import write_text
 from smoothkit.models.load import device_called
 from smoothkit.systems.hggt_sr.comparison import markdown, sorted_rows, write_results
@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gts", default=f"{_TEST}/images", help="folder of 01, 02, ...")
     parser.add_argument("--json_path", default=f"{_TEST}/labels", help="folder of A, B, ...")
     parser.add_argument("--restored", nargs="+", required=True, help="folders of results")
+    parser.add_argument("--names", nargs="+", help="of the methods; default: those of the folders")
     parser.add_argument("--crop_border", type=whole_number(0), default=4, help="default: 4")
     parser.add_argument("--test_y_channel", action="store_true", help="PSNR, SSIM of luminance")
     parser.add_argument("--suffix", help="of the results; default: behind the last underscore")
@@ -36,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("count", "skip"),
         default="count",
         help="count: exit with 2 where a set was left out; skip: with 0",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="stop at what the published scripts stop at"
     )
     for name, what in _WEIGHTS.items():
         parser.add_argument(f"--{name}", metavar="FILE", help=f"{what}, if not found")
@@ -61,7 +65,7 @@ def evaluate(args: argparse.Namespace, metrics: Sequence[str]) -> list[Outcome]:
         **{name: getattr(args, name) for name in _WEIGHTS},
     )
     outcomes = []
-    for folder in args.restored:
+    for folder, title in zip(args.restored, titles_of(args.restored, args.names), strict=True):
         steps = multi_gt(
             folder,
             args.gts,
@@ -69,17 +73,33 @@ def evaluate(args: argparse.Namespace, metrics: Sequence[str]) -> list[Outcome]:
             measure,
             metrics=metrics,
             suffix=args.suffix,
+            title=title,
             workers=1 if needs_device else None,
         )
         with tqdm(unit="set", disable=not sys.stderr.isatty()) as bar:
-            for _, bar.total, found in steps:
+            for _, bar.total, outcome in steps:
                 bar.update()
-                outcome = found
+                if args.strict and outcome.skipped:
+                    raise DataError(outcome.skipped[0])
         outcomes.append(outcome)
     if not any(outcome.sets for outcome in outcomes):
         reasons = "; ".join(outcomes[0].skipped[:2])
         raise DataError(f"{args.restored[0]}: nothing could be measured: {reasons}")
     return outcomes
+
+
+def titles_of(folders: Sequence[str], names: Sequence[str] | None) -> list[str]:
+    """A name for each folder: the one given, else its own, else its path where those repeat.
+
+    Raises:
+        OptionError: more or fewer names than folders, or a name twice.
+    """
+    if names is not None:
+        if len(names) != len(folders) or len(set(names)) != len(names):
+            raise OptionError(f"--names: must be {len(folders)} different names, got {names}.")
+        return list(names)
+    own = [Path(os.path.normpath(folder)).name for folder in folders]
+    return own if len(set(own)) == len(own) else [os.path.normpath(folder) for folder in folders]
 
 
 def tell(outcomes: Sequence[Outcome], on_error: str) -> int:
@@ -98,7 +118,8 @@ def run_published(args: argparse.Namespace, metrics: Sequence[str], file: str) -
     heading = "/".join(name.upper() for name in metrics)
     outcomes = evaluate(args, metrics)
     for folder, outcome in zip(args.restored, outcomes, strict=True):
-        path = Path(os.path.normpath(folder)).parent / f"{file}_{outcome.title}.txt"
+        place = Path(os.path.normpath(folder))
+        path = place.parent / f"{file}_{place.name}.txt"
         write_text(path, text_report(outcome, heading))
         print(f"{heading} for testing dataset: {outcome.title}\n{all_line(outcome)}\n")
     return tell(outcomes, args.on_error)

@@ -70,6 +70,7 @@ def multi_gt(
     *,
     metrics: Sequence[str],
     suffix: str | None = None,
+    title: str | None = None,
     workers: int | None = 1,
 ) -> Iterator[tuple[int, int, Outcome]]:
     """Measure the results of a folder; yields how many of how many are done.
@@ -81,6 +82,7 @@ def multi_gt(
         measure: what is measured.
         metrics: its names.
         suffix: behind the names of results; ~: what stands behind the last underscore.
+        title: of the outcome; ~: the folder's name.
         workers: sets at a time; None for one a core.
 
     Raises:
@@ -89,7 +91,7 @@ def multi_gt(
     Source: HGGT (arXiv 2303.13069), published evaluation.
     """
     folder = os.path.normpath(restored)
-    outcome = Outcome(Path(folder).name, metrics)
+    outcome = Outcome(title or Path(folder).name, metrics)
     labels = read_labels(json_path)
     names = FolderStore(folder).names
     if not names:
@@ -176,7 +178,8 @@ def text_report(outcome: Outcome, heading: str) -> str:
             for version in versions
         ]
         lines.append(_averages(outcome.metrics, found.mean))
-    return "\n".join([*lines, all_line(outcome)]) + "\n"
+    left_out = [f"left out: {len(outcome.skipped)}"] if outcome.skipped else []
+    return "\n".join([*lines, all_line(outcome), *left_out]) + "\n"
 
 
 def all_line(outcome: Outcome) -> str:
