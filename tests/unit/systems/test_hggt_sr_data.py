@@ -12,6 +12,8 @@ from torch.utils.data import default_collate
 
 from smoothkit.core.errors import DataError
 from smoothkit.data import build_dataset
+from smoothkit.data.lmdb_store import create_lmdb
+from smoothkit.data.store import open_store
 from smoothkit.ops.io import write_image
 from support.hggt import by_all, write_labels, write_pictures
 from support.oracle import Case
@@ -164,3 +166,65 @@ def test_no_set_left_is_refused(small: Path) -> None:
         write_labels(small / "labels", name, by_all([S] * 4))
     with pytest.raises(DataError, match=r"no set of .*labels has a negative or positive picture"):
         build(small)
+
+
+@pytest.mark.parametrize("encoding", ["png", "bmp"])
+def test_an_lmdb_gives_the_items_of_its_folder(folder: Path, tmp_path: Path, encoding) -> None:
+    source = open_store(str(folder / "images"), is_recursive=True)
+    packed = tmp_path / "images.lmdb"
+    create_lmdb(source, packed, encoding=encoding)
+    here, there = build(folder), build(folder, dataroot_gt=str(packed))
+    assert len(here) == len(there)
+    assert there.check() == []
+    for index in range(len(here)):
+        ours, theirs = (data.get(index, np.random.default_rng(index)) for data in (here, there))
+        assert all(torch.equal(ours[key], theirs[key]) for key in ("gt", "original", "negative"))
+
+
+@pytest.fixture
+def pairs(small: Path) -> Path:
+    """``a`` has a positive picture, ``b`` has none; low-quality images tell columns from rows."""
+    write_labels(small / "labels", "b", by_all([S, N, S, S]))
+    for name in ("a", "b"):
+        lq = np.arange(4 * 4 * 3, dtype=np.uint8).reshape(4, 4, 3)
+        write_image(small / f"lq/original/{name}.png", lq)
+        write_image(small / f"images/original/{name}.png", lq.repeat(2, 0).repeat(2, 1))
+    return small
+
+
+def build_pairs(root: Path, **options: Any):
+    roots = {"dataroot_gt": str(root / "images"), "dataroot_lq": str(root / "lq")}
+    labels = {"dataroot_labels": str(root / "labels")}
+    return build_dataset({"type": "PairedLabeledImageDataset", **roots, **labels, **options})
+
+
+def test_labelled_pairs_are_cut_and_moved_alike(pairs: Path) -> None:
+    assert len(build_pairs(pairs, only_positive=False)) == 2
+    data = build_pairs(pairs, use_hflip=True, use_rot=True, gt_size=4)
+    assert len(data) == 1
+    assert data.check() == []
+    for item in draws(data, 0, 20):
+        assert item["lq"].shape == (3, 2, 2)
+        assert torch.equal(item["gt"], item["lq"].repeat_interleave(2, 1).repeat_interleave(2, 2))
+        assert Path(item["lq_path"]) == pairs / "lq/original/a.png"
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "told"),
+    [
+        ((3, 4), {}, "a.png: has 8x8 pixels, which is no whole multiple of 3x4, the size of "),
+        ((4, 4), {"gt_size": 3}, r"cannot be cut to gt_size \(3\), which must be a multiple of "),
+        ((4, 4), {"gt_size": 12}, r"scale \(2\) and at most the sides, 8x8"),
+        (None, {}, "original/a.png: missing, though it has labels"),
+    ],
+)
+def test_labelled_pairs_with_faults_are_named(pairs: Path, size, options, told) -> None:
+    path = pairs / "lq/original/a.png"
+    if size is None:
+        path.unlink()
+    else:
+        write_image(path, np.zeros((*size, 3), np.uint8))
+    data = build_pairs(pairs, **options)
+    with pytest.raises(DataError, match=told):
+        data[0]
+    assert len(data.check()) == 1

@@ -9,16 +9,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.store import ImageStore, open_store
-from smoothkit.ops.io import Alpha, ImageHeader, kind_fault, to_float
+from smoothkit.ops.io import Alpha
 from smoothkit.ops.label_votes import NEGATIVE, POSITIVE
-from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.hggt_sr.labels import Labels, kept, read_labels
+from smoothkit.systems.hggt_sr.moves import Moves, check_kind
 
 Use = Literal["original", "positive", "positive_negative"]
 
@@ -54,7 +53,7 @@ class GroundTruthDataset(ImageDataset):
         alpha: Alpha = "refuse",
     ) -> None:
         self._store = open_store(dataroot_gt, option="dataroot_gt")
-        self._moves = _Moves(use_hflip, use_rot, crop_size)
+        self._moves = Moves(use_hflip, use_rot, crop_size)
         self._alpha: Alpha = alpha
 
     def __len__(self) -> int:
@@ -70,7 +69,7 @@ class GroundTruthDataset(ImageDataset):
 
         def check(name: str) -> None:
             path, header = self._store.path(name), self._store.header(name)
-            _check_kind(path, header, self._alpha)
+            check_kind(path, header, self._alpha)
             self._moves.check(path, header, sizes)
 
         return check_each(self._store.names, check)
@@ -128,7 +127,7 @@ class HggtDataset(ImageDataset):
         if not self._rows:
             what = "negative or positive" if use == "positive_negative" else "positive"
             raise DataError(f"dataroot_labels: no set of {dataroot_labels} has a {what} picture.")
-        self._moves = _Moves(use_hflip, use_rot, crop_size)
+        self._moves = Moves(use_hflip, use_rot, crop_size)
         self._alpha: Alpha = alpha
 
     def __len__(self) -> int:
@@ -159,7 +158,7 @@ class HggtDataset(ImageDataset):
             for version in used:
                 file = self._file(row, version)
                 headers.append(self._store.header(file))
-                _check_kind(self._store.path(file), headers[-1], self._alpha)
+                check_kind(self._store.path(file), headers[-1], self._alpha)
             self._check_sizes(row, used, [(h.height, h.width) for h in headers])
             self._moves.check(self._store.path(self._file(row, _ORIGINAL)), headers[0], sizes)
 
@@ -210,59 +209,88 @@ class HggtDataset(ImageDataset):
                 )
 
 
-class _Moves:
-    """One crop, flip and turn for all images of a set."""
-
-    def __init__(self, use_hflip: bool, use_rot: bool, crop_size: int | None) -> None:
-        self._use_hflip, self._use_rot, self._crop_size = use_hflip, use_rot, crop_size
-
-    def __call__(self, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
-        height, width = images[0].shape[:2]
-        side = self._crop_size
-        top, left = (
-            int(rng.integers(length - side + 1)) if side else 0 for length in (height, width)
-        )
-        window = (slice(top, top + (side or height)), slice(left, left + (side or width)))
-        mirrors, flips, turns = rng.random(3) < 0.5
-        moved = []
-        for image in images:
-            part = image[window]
-            part = part[:, ::-1] if self._use_hflip and mirrors else part
-            part = part[::-1] if self._use_rot and flips else part
-            part = part.swapaxes(0, 1) if self._use_rot and turns else part
-            moved.append(_as_tensor(part))
-        return moved
-
-    def check(self, path: str, header: ImageHeader, sizes: dict[str, tuple[int, int]]) -> None:
-        """Refuse an image below the crop; without a crop one of another size than the first."""
-        size = (header.height, header.width)
-        if self._crop_size is not None:
-            if min(size) < self._crop_size:
-                raise DataError(
-                    f"{path}: must have sides of crop_size ({self._crop_size}) or more, "
-                    f"got {size[0]}x{size[1]}."
-                )
-            return
-        first, expected = next(iter(sizes.items()), (path, size))
-        sizes.setdefault(first, expected)
-        if size != expected:
-            raise DataError(
-                f"{path}: has {size[0]}x{size[1]} pixels, {first} has {expected[0]}x{expected[1]}. "
-                "Whole images of a batch need one size: set crop_size."
-            )
-
-
-def _as_tensor(image: np.ndarray) -> Tensor:
-    return to_tensor(image) if image.dtype == np.uint8 else to_tensor(to_float(image))
-
-
 def _one_of(versions: Sequence[str], rng: np.random.Generator) -> str:
     return versions[int(rng.integers(len(versions)))]
 
 
-def _check_kind(path: str, header: ImageHeader, alpha: Alpha) -> None:
-    if fault := kind_fault(header, alpha=alpha):
-        raise DataError(f"{path}: {fault}")
+@DATASET_REGISTRY.register(aliases=["PairedLabeledImageDataset"])
+class LabelledPairDataset(ImageDataset):
+    """Originals with low-quality images, of the sets whose labels qualify.
+
+    Items: ``lq`` and ``gt``, RGB, uint8, or float32 in [0, 1] of 16-bit files; ``lq_path`` and
+    ``gt_path``.
+
+    Args:
+        dataroot_gt, dataroot_lq: folders or ``.lmdb``, with ``original/<set>.png`` each.
+        dataroot_labels: folder of ``<annotator>/<set>.json``.
+        only_positive: leave out sets without a positive picture.
+        use_hflip: mirror half of the samples.
+        use_rot: turn and transpose them too.
+        gt_size: side of a random crop of the ground truth; ~: whole images.
+        alpha: refuse or drop the alpha channel of an image.
+
+    Raises:
+        DataError: a folder is missing, labels cannot be read, or no set is left.
+    """
+
+    def __init__(
+        self,
+        dataroot_gt: str,
+        dataroot_lq: str,
+        dataroot_labels: str,
+        only_positive: bool = True,
+        use_hflip: bool = False,
+        use_rot: bool = False,
+        gt_size: int | None = None,
+        alpha: Alpha = "refuse",
+    ) -> None:
+        self._stores = {
+            "lq": open_store(dataroot_lq, option="dataroot_lq", is_recursive=True),
+            "gt": open_store(dataroot_gt, option="dataroot_gt", is_recursive=True),
+        }
+        self._files = {key: _by_version(store) for key, store in self._stores.items()}
+        labels = read_labels(dataroot_labels)
+        rows = kept(labels, "positive" if only_positive else "all")
+        self._names = [labels.names[row] for row in rows]
+        if not self._names:
+            raise DataError(f"dataroot_labels: no set of {dataroot_labels} has a positive picture.")
+        self._moves = Moves(use_hflip, use_rot, gt_size)
+        self._alpha: Alpha = alpha
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
+        files = self._pair(index)
+        images = {k: self._stores[k].read(f, alpha=self._alpha) for k, f in files.items()}
+        paths = {k: self._stores[k].path(f) for k, f in files.items()}
+        self._moves.check_multiple(
+            paths["gt"], images["lq"].shape[:2], images["gt"].shape[:2], paths["lq"]
+        )
+        lq, gt = self._moves([images["lq"], images["gt"]], rng)
+        return {"lq": lq, "gt": gt, "lq_path": paths["lq"], "gt_path": paths["gt"]}
+
+    def check(self) -> list[tuple[int, str]]:
+        def check(index: str) -> None:
+            files = self._pair(int(index))
+            headers = {k: self._stores[k].header(f) for k, f in files.items()}
+            paths = {k: self._stores[k].path(f) for k, f in files.items()}
+            for key, header in headers.items():
+                check_kind(paths[key], header, self._alpha)
+            small, large = ((headers[k].height, headers[k].width) for k in ("lq", "gt"))
+            self._moves.check_multiple(paths["gt"], small, large, paths["lq"])
+
+        return check_each(map(str, range(len(self))), check)
+
+    def _pair(self, index: int) -> dict[str, str]:
+        name, found = self._names[index], {}
+        for key, files in self._files.items():
+            file = files.get((_ORIGINAL, name))
+            if file is None:
+                missing = self._stores[key].path(f"{_ORIGINAL}/{name}.png")
+                raise DataError(f"{missing}: missing, though it has labels.")
+            found[key] = file
+        return found
 
 
 def _by_version(store: ImageStore) -> dict[tuple[str, str], str]:

@@ -66,11 +66,13 @@ def gather(files: Sequence[Path], out_dir: str | Path, way: Way) -> int:
 def folder_faults(images: str | Path, labels: Labels) -> list[str]:
     """What is wrong with the pictures that labels speak of: missing, unreadable, of other sizes."""
     faults = []
+    # The published options say Original where the data have original.
+    folders = {path.name.lower(): path.name for path in Path(images).glob("*")}
     for name in labels.names:
         first: tuple[int, int] | None = None
         for version in ("original", *labels.versions):
             stem = name if version == "original" else f"{name}_{version}"
-            path = Path(images) / version / f"{stem}.png"
+            path = Path(images) / folders.get(version, version) / f"{stem}.png"
             try:
                 header = read_header(path)
             except DataError as error:

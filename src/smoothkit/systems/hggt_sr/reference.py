@@ -214,18 +214,24 @@ class _Translator:
             section = {**section, "type": "GroundTruthDataset"}
         elif kind in _DATASETS:
             section = {**section, "type": "HggtDataset", "use": _DATASETS[kind]}
+        elif kind == "PairedLabeledImageDataset":
+            section = {**section, "type": "LabelledPairDataset"}
         else:
             return section
         for theirs, ours in (
             ("dataroot_all_gt", "dataroot_gt"),
             ("dataroot_all_json", "dataroot_labels"),
+            ("dataroot_all_bicubic_LR_folder", "dataroot_lq"),
+            ("filter_no_effective_set", "only_positive"),
         ):
             if theirs in section:
                 section[ours] = section.pop(theirs)
                 self._came(f"{where}.{ours}", f"{where}.{theirs}")
         if section["type"] == "GroundTruthDataset":
             section.pop("dataroot_labels", None)
-        for key in ("io_backend", "gt_size", "meta_info"):
+        # Crops of whole ground truths are the degradation's.
+        crops = () if section["type"] == "LabelledPairDataset" else ("gt_size",)
+        for key in ("io_backend", "meta_info", *crops):
             if key in section:
                 section.pop(key)
                 self._result.unread.append(f"{where}.{key}")
