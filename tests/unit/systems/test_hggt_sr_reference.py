@@ -1,0 +1,112 @@
+"""Published option files become those that are shipped in our form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from smoothkit.core.options import read_options, thaw
+from smoothkit.engine.published import in_our_form
+
+OPTIONS = Path(__file__).parents[3] / "options/train/hggt_sr"
+SET = {"original": "PosNegGTOriDataset", "positive": "PosNegGTPosDataset",
+       "positive_negative": "PosNegGTPosNeg_Dataset"}  # fmt: skip
+# Which of the published models each file is for; its positive sets are those of the GAN files.
+MODELS = {
+    "RRDB_DF2K_OST_Blind": "Ours_Model",
+    "RRDBGAN_PosNegGT_Blind_Ori": "Ours_Model",
+    "RRDBGAN_PosNegGT_Blind_Pos": "Ours_PosGT_Model",
+    "RRDBGAN_PosNegGT_Blind_Pos+Neg": "Ours_PosNegGT_Model",
+    "SwinIR_DF2K_OST_Blind": "Ours_Model",
+    "SwinIRGAN_PosNegGT_Blind_Ori": "Ours_Model",
+    "SwinIRGAN_PosNegGT_Blind_Pos": "Ours_PosGT_Model",
+    "SwinIRGAN_PosNegGT_Blind_Pos+Neg": "Ours_PosNegGT_Model",
+    "LDL_noGAN_DF2K_OST_Blind": "LDL_noGAN_Model",
+    "LDL_DF2K_OST_Blind": "LDL_Model",
+    "LDL_PosNegGT_Blind_Pos": "LDL_PosGT_Model",
+    "RealESRNet_DF2K_OST_Blind": "RealESRNet_Model",
+    "RealESRGAN_DF2K_OST_Blind": "RealESRGAN_Model",
+    "RealESRGAN_PosNegGT_Blind_Pos": "RealESRGAN_PosGT_Model",
+    "AdaTarget_DF2K_OST_Blind": "AdaTarget_Model",
+    "AdaTargetGAN_DF2K_OST_Blind": "AdaTarget_Model",
+    "AdaTargetGAN_PosNegGT_Blind_Pos": "AdaTarget_PosGT_Model",
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_published_file_is_read_as_ours(name: str, tmp_path: Path) -> None:
+    ours = thaw(read_options(OPTIONS / f"train_{name}_x4.yml").data)
+    path = tmp_path / "published.yml"
+    path.write_text(yaml.safe_dump(as_published(ours, MODELS[name])))
+    read, unread = in_our_form(read_options(path))
+    found = thaw(read.data)
+    assert found["degradation"].pop("sharpen") == ours["degradation"].pop("sharpen", False)
+    for section in ("scale", "degradation", "network_g", "path", "train", "val", "logger"):
+        assert found[section] == ours[section], section
+    assert found.get("network_d") == ours.get("network_d")
+    assert found["datasets"]["train"] == ours["datasets"]["train"]
+    assert unread == ["pre_pad"] if "pre_pad" in path.read_text() else not unread
+
+
+def as_published(ours: dict[str, Any], model: str) -> dict[str, Any]:
+    """The file as its authors write it: flat, by their names."""
+    theirs = {**thaw(ours), "model_type": model}
+    degradation = theirs.pop("degradation")
+    data = theirs["datasets"]["train"]
+    theirs |= {"gt_size": degradation["gt_size"], "queue_size": degradation["pool_size"]}
+    for suffix, stage in zip(("", "2"), degradation["stages"], strict=False):
+        flatten(stage, suffix, theirs, data)
+    if "final_sinc_prob" in degradation:
+        data["final_sinc_prob"] = degradation["final_sinc_prob"]
+    is_two_stage = len(degradation["stages"]) == 2
+    data["dataroot_all_gt"] = data.pop("dataroot_gt")
+    if "dataroot_labels" in data:
+        data["dataroot_all_json"] = data.pop("dataroot_labels")
+        kind = SET[data.pop("use")]
+        data["type"] = "TwoStageDegradation_PosNegGTPos_Dataset" if is_two_stage else kind
+    else:
+        data["type"] = f"{'Two' if is_two_stage else 'One'}StageDegradation_DF2K_Dataset"
+    if theirs["network_g"]["type"] == "HggtSwinIR":
+        theirs["network_g"]["type"] = "SwinIR"
+    rename_losses(theirs, model)
+    return theirs
+
+
+def flatten(stage: dict[str, Any], suffix: str, top: dict[str, Any], data: dict[str, Any]) -> None:
+    blur = stage.pop("blur")
+    top |= {f"{key}{suffix}": value for key, value in stage.items()}
+    if suffix:
+        top["second_blur_prob"] = blur.pop("prob")
+    least, most = blur.pop("half_size")
+    data |= {f"blur_kernel_size_min{suffix}": least, f"blur_kernel_size_max{suffix}": most}
+    data[f"blur_sigma{suffix}"] = blur.pop("sigma")
+    data |= {f"{key}{suffix}": value for key, value in blur.items()}
+
+
+def rename_losses(theirs: dict[str, Any], model: str) -> None:
+    train = theirs["train"]
+    sharp = {key for key, value in train.items() if isinstance(value, dict) and
+             value.pop("target", None) == "sharp"}  # fmt: skip
+    if model in ("LDL_noGAN_Model", "RealESRNet_Model"):
+        theirs["gt_usm"] = True
+    elif model in ("LDL_Model", "RealESRGAN_Model", "AdaTarget_Model"):
+        theirs |= {"l1_gt_usm": bool(sharp & {"pixel_opt", "adatarget_opt"}),
+                   "percep_gt_usm": True, "gan_gt_usm": "gan_opt" in sharp}  # fmt: skip
+    if model == "Ours_Model":
+        train["pixel_opt_o"] = train.pop("pixel_opt")
+    if "negative_opt" in train:
+        train["neg_opt"] = {"type": "L1Loss", "reduction": "mean",
+                            "loss_weight": train.pop("negative_opt")["loss_weight"]}  # fmt: skip
+    if "ldl_opt" in train:
+        train["ldl_opt"] = {"type": "L1Loss", "loss_weight": 1.0, "reduction": "mean"}
+    if model.startswith("AdaTarget"):
+        train.pop("grad_clip")
+        section = train["adatarget_opt"]
+        theirs |= {key: section.pop(key) for key in ("k_size", "s_size")}
+        theirs |= {"network_loc": section.pop("network"), "Use_sharpen": bool(sharp)}
+        loc = {key: value for key, value in theirs["path"].items() if key.endswith("_loc")}
+        theirs["path"] = {k: v for k, v in theirs["path"].items() if k not in loc}
+        theirs["path_loc"] = loc
