@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from smoothkit.archs import build_network
 from smoothkit.core.options import read_options, thaw
 from smoothkit.engine.published import in_our_form
+from smoothkit.models.infer import infer_network
 
 OPTIONS = Path(__file__).parents[3] / "options/train/hggt_sr"
 SET = {"original": "PosNegGTOriDataset", "positive": "PosNegGTPosDataset",
@@ -110,3 +112,34 @@ def rename_losses(theirs: dict[str, Any], model: str) -> None:
         loc = {key: value for key, value in theirs["path"].items() if key.endswith("_loc")}
         theirs["path"] = {k: v for k, v in theirs["path"].items() if k not in loc}
         theirs["path_loc"] = loc
+
+
+SMALL_RRDB = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2, "num_grow_ch": 4}
+SMALL_SWINIR = {"embed_dim": 12, "depths": [2, 4], "num_heads": [2, 3], "img_size": 16,
+                "window_size": 4, "mlp_ratio": 2}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"type": "RRDBPSNet", "scale": 4, **SMALL_RRDB},
+        {"type": "RRDBPSNet", "scale": 3, **SMALL_RRDB},
+        {"type": "RRDBNet", "scale": 4, **SMALL_RRDB},
+        {"type": "RRDBNet", "scale": 2, **SMALL_RRDB},
+        {"type": "BSRGANRRDBNet", "in_nc": 3, "out_nc": 3, "nf": 8, "nb": 2, "gc": 4, "sf": 4},
+        {"type": "HggtSwinIR", "upscale": 4, **SMALL_SWINIR},
+        {"type": "HggtSwinIR", "upscale": 2, **SMALL_SWINIR, "resi_connection": "3conv"},
+    ],
+    ids=lambda section: f"{section['type']}_{section.get('scale', section.get('upscale'))}",
+)
+def test_weights_tell_their_network(section: dict[str, Any]) -> None:
+    state = build_network(section).state_dict()
+    found = infer_network(state)
+    assert found is not None
+    assert {key: found[key] for key in section} == section
+    assert build_network(found).state_dict().keys() == state.keys()
+
+
+def test_weights_of_another_swinir_are_left_to_the_options() -> None:
+    direct = {"type": "HggtSwinIR", "upsampler": "pixelshuffledirect", **SMALL_SWINIR}
+    assert infer_network(build_network(direct).state_dict()) is None

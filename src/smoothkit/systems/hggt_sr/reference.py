@@ -6,6 +6,7 @@ degraded, in which losses are on, and in which image each loss compares with.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -284,9 +285,14 @@ class _Translator:
 
 
 def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
-    """The ``network_g`` section of RRDB networks with these weights, None if it is none of them."""
+    """The ``network_g`` section of a network with these weights, None if they are of none here.
+
+    Weights of SwinIR fit BasicSR's too, which pads less; this one is HGGT's.
+    """
     if "RRDB_trunk.0.RDB1.conv1.weight" in state:
         return _old_rrdb(state)
+    if "layers.0.residual_group.blocks.0.attn.relative_position_bias_table" in state:
+        return _swinir(state)
     if "body.0.rdb1.conv1.weight" not in state:
         return None
     options = {
@@ -297,9 +303,7 @@ def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     }
     channels = state["conv_first.weight"].shape[1]
     if "upsample.0.weight" in state:
-        num_stages = len({k for k in state if k.startswith("upsample.") and k.endswith("weight")})
-        is_three = state["upsample.0.weight"].shape[0] == 9 * options["num_feat"]
-        scale = 3 if is_three else 2**num_stages
+        scale = _shuffled_scale(state, options["num_feat"])
         return {"type": "RRDBPSNet", "num_in_ch": channels, "scale": scale, **options}
     if "conv_up1.weight" not in state:
         return None
@@ -319,6 +323,42 @@ def _old_rrdb(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "gc": state["RRDB_trunk.0.RDB1.conv1.weight"].shape[0],
         "sf": 4 if "upconv2.weight" in state else 2,
     }
+
+
+def _swinir(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """With the upsampler of the published files, ``pixelshuffle``; None of the others."""
+    if "conv_before_upsample.0.weight" not in state or "upsample.0.weight" not in state:
+        return None
+    embed_dim, channels = state["conv_first.weight"].shape[:2]
+    first = "layers.0.residual_group.blocks.0."
+    depth = _count(state, "layers.")
+    tables = [
+        state[f"layers.{i}.residual_group.blocks.0.attn.relative_position_bias_table"]
+        for i in range(depth)
+    ]
+    window = (math.isqrt(len(tables[0])) + 1) // 2
+    mask = state.get("layers.0.residual_group.blocks.1.attn_mask")
+    return {
+        "type": "HggtSwinIR",
+        "upscale": _shuffled_scale(state, state["conv_before_upsample.0.weight"].shape[0]),
+        "in_chans": channels,
+        "img_size": window * math.isqrt(len(mask)) if mask is not None else 64,
+        "window_size": window,
+        "depths": [_count(state, f"layers.{i}.residual_group.blocks.") for i in range(depth)],
+        "embed_dim": embed_dim,
+        "num_heads": [table.shape[1] for table in tables],
+        "mlp_ratio": state[f"{first}mlp.fc1.weight"].shape[0] / embed_dim,
+        "upsampler": "pixelshuffle",
+        "resi_connection": "1conv" if "layers.0.conv.weight" in state else "3conv",
+    }
+
+
+def _shuffled_scale(state: Mapping[str, Tensor], num_feat: int) -> int:
+    """Of the sub-pixel convolutions ``upsample``: one by three, or some by two."""
+    if state["upsample.0.weight"].shape[0] == 9 * num_feat:
+        return 3
+    weights = {key for key in state if key.startswith("upsample.") and key.endswith("weight")}
+    return int(2 ** len(weights))
 
 
 def _count(state: Mapping[str, Tensor], prefix: str) -> int:
