@@ -10,7 +10,9 @@
 set -eu
 cd "$(dirname "$0")"
 
-DEMOS="smoothing"
+DEMOS="smoothing sr metrics"
+SUMMARY_sr="a small RRDB by pixels, then with positive and negative ground truths, tested"
+SUMMARY_metrics="its results and bicubic enlargement against all positive ground truths (after sr)"
 SUMMARY_smoothing="JESS-Net on blended pairs, beside bilateral, rolling guidance, L0 and RTV filters"
 
 list() {
@@ -78,6 +80,73 @@ smoothing() {
         --out_dir "results/JESSNet_demo$QUICK"
 }
 
+sr_names() {
+    QUICK=""
+    [ "${SMOOTHKIT_QUICK:-0}" = 0 ] || QUICK=_quick
+    SAMPLES=datasets/samples$QUICK HGGT=datasets/HGGT_demo$QUICK
+    NETWORKS="RRDB_demo RRDB_Pos_demo RRDB_PosNeg_demo"
+}
+
+sr() {
+    sr_names
+    say "sample photographs"
+    python scripts/data_preparation/make_sample_data.py --out_dir "$SAMPLES" --seed 1
+    say "a miniature HGGT: versions by sharpening, labels by rule"
+    photographs=$SAMPLES/train/photographs
+    make_hggt="scripts/data_preparation/make_sample_hggt.py --photo_dir"
+    # shellcheck disable=SC2086  # two words
+    python $make_hggt "$photographs" --out_dir "$HGGT/train" --skip 'coffee*'
+    # shellcheck disable=SC2086
+    python $make_hggt "$photographs" --out_dir "$HGGT/val" --only 'coffee*'
+    # shellcheck disable=SC2086
+    python $make_hggt "$SAMPLES/test/photographs" --out_dir "$HGGT/test"
+    say "low-quality images to validate and test with"
+    for part in val test; do
+        python scripts/data_preparation/make_lq.py -opt options/train/hggt_sr/train_RRDB_demo.yml \
+            --gt_dir "$HGGT/$part/images/original" --out_dir "$HGGT/$part/lq"
+    done
+    for network in $NETWORKS; do
+        say "training $network"
+        CONFIG="name=$network$QUICK"
+        CONFIG="$CONFIG datasets:train:dataroot_gt=$HGGT/train/images"
+        CONFIG="$CONFIG datasets:train:dataroot_labels=$HGGT/train/labels"
+        CONFIG="$CONFIG datasets:val:dataroot_gt=$HGGT/val/images/original"
+        CONFIG="$CONFIG datasets:val:dataroot_lq=$HGGT/val/lq"
+        [ "$network" = RRDB_demo ] ||
+            CONFIG="$CONFIG path:pretrain_network_g=experiments/RRDB_demo$QUICK/models/net_g_latest.pth"
+        [ -z "$QUICK" ] || CONFIG="$CONFIG train:total_iter=4 val:val_freq=4 logger:print_freq=1"
+        # shellcheck disable=SC2086  # the words of $CONFIG are separate options
+        python -m smoothkit.train -opt "options/train/hggt_sr/train_$network.yml" \
+            --force_yml $CONFIG
+        say "testing it on held-out photographs"
+        python -m smoothkit.test -opt options/test/hggt_sr/test_RRDB_demo.yml --force_yml \
+            "name=$network$QUICK" "datasets:test_1:dataroot_gt=$HGGT/test/images/original" \
+            "datasets:test_1:dataroot_lq=$HGGT/test/lq" \
+            "path:pretrain_network_g=experiments/$network$QUICK/models/net_g_latest.pth"
+    done
+}
+
+metrics() {
+    sr_names
+    [ -d "results/RRDB_PosNeg_demo$QUICK/visualization/held_out" ] || sr
+    out=results/HGGT_demo$QUICK
+    say "bicubic enlargement"
+    python scripts/data_preparation/enlarge.py --lq_dir "$HGGT/test/lq" --out_dir "$out/bicubic"
+    restored=$out/bicubic names=bicubic columns="LQ=$HGGT/test/lq bicubic=$out/bicubic"
+    for network in $NETWORKS; do
+        folder=results/$network$QUICK/visualization/held_out
+        restored="$restored $folder" names="$names ${network%_demo}"
+        columns="$columns ${network%_demo}=$folder"
+    done
+    say "PSNR and SSIM against all positive ground truths, the best first"
+    # shellcheck disable=SC2086  # folders and names are separate options
+    python scripts/metrics/calculate_multigt_labeled.py --gts "$HGGT/test/images" --plot \
+        --json_path "$HGGT/test/labels" --restored $restored --names $names --out_dir "$out"
+    # shellcheck disable=SC2086
+    python scripts/metrics/picture_table.py --out "$out/comparison.png" --columns $columns \
+        "original=$HGGT/test/images/original"
+}
+
 case "${1:-}" in
 -h | --help)
     sed -n '2,/^set -eu/{/^#/s/^# \{0,1\}//p;}' demo.sh
@@ -114,3 +183,27 @@ done
 # python -m smoothkit.train -opt options/train/jess/train_JESSNet_paper.yml
 # torchrun --nproc_per_node=4 -m smoothkit.train -opt options/train/jess/train_JESSNet.yml
 # python -m smoothkit.test -opt options/test/jess/test_JESSNet.yml
+#
+# HGGT super-resolution. datasets/HGGT and datasets/Test: see datasets/README.md. Each of the option
+# files has a test file of the same name; weights go below experiments/pretrained_models.
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RRDB_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RRDBGAN_PosNegGT_Blind_Ori_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RRDBGAN_PosNegGT_Blind_Pos_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_SwinIR_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_SwinIRGAN_PosNegGT_Blind_Ori_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_SwinIRGAN_PosNegGT_Blind_Pos_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_SwinIRGAN_PosNegGT_Blind_Pos+Neg_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_LDL_noGAN_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_LDL_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_LDL_PosNegGT_Blind_Pos_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RealESRNet_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RealESRGAN_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_RealESRGAN_PosNegGT_Blind_Pos_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_AdaTarget_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_AdaTargetGAN_DF2K_OST_Blind_x4.yml
+# python -m smoothkit.train -opt options/train/hggt_sr/train_AdaTargetGAN_PosNegGT_Blind_Pos_x4.yml
+# torchrun --nproc_per_node=4 -m smoothkit.train -opt options/train/hggt_sr/train_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4.yml
+# python -m smoothkit.test -opt options/test/hggt_sr/test_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4.yml
+# python scripts/metrics/calculate_multigt_labeled.py --metrics psnr,ssim,lpips,dists --restored \
+#     results/test_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4/visualization/Test-100

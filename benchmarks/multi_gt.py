@@ -13,11 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import lpips
 import numpy as np
-from common import report
+import torch
+from common import interleaved, report
 
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.data import build_dataset
+from smoothkit.data.lmdb_store import create_lmdb
+from smoothkit.data.store import open_store
+from smoothkit.metrics.dists import Dists
+from smoothkit.metrics.perceptual import Lpips
+from smoothkit.ops.io import read_image, to_float
+from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.hggt_sr.labels import read_labels
 from smoothkit.systems.hggt_sr.measures import measure_of
 from smoothkit.systems.hggt_sr.multi_gt import multi_gt
@@ -42,6 +50,7 @@ def main() -> None:
         ours, found = timed(lambda: measured(root))
         difference = max(abs(a - b) for a, b in zip(found, expected, strict=True))
         samples = time_samples(root)
+        features = time_features(root)
         labels = time_labels(root / "many", args.label_sets)
     report(
         what="metrics over labels, and HGGT's data",
@@ -49,7 +58,10 @@ def main() -> None:
         times_faster=plain / ours,
         largest_difference=difference,
         seconds_per_sample=samples,
-        samples_times_faster=samples["plain"] / samples["positive_negative"],
+        samples_times_faster={
+            name: samples["plain"] / seconds for name, seconds in samples.items() if name != "plain"
+        },
+        features_times_faster=features,
         seconds_for_labels=labels,
         labels_times_faster=labels["plain parse"] / labels["second start"],
     )
@@ -144,6 +156,13 @@ def time_samples(root: Path, repeats: int = 40) -> dict[str, float]:
         data = build_dataset({"type": "HggtDataset", "dataroot_gt": str(root / "images"),
                               "dataroot_labels": str(root / "labels"), "use": use})  # fmt: skip
         functions[use] = lambda i, data=data: data.get(i % len(data), np.random.default_rng(i))
+    packed = root / "images.lmdb"
+    create_lmdb(open_store(str(root / "images"), is_recursive=True), packed, encoding="bmp")
+    data = build_dataset({"type": "HggtDataset", "dataroot_gt": str(packed),
+                          "dataroot_labels": str(root / "labels")})  # fmt: skip
+    functions["positive_negative, lmdb of bmp"] = lambda i: data.get(
+        i % len(data), np.random.default_rng(i)
+    )
     seconds = dict.fromkeys(functions, 0.0)
     for index in range(repeats):
         for name, function in functions.items():
@@ -151,6 +170,39 @@ def time_samples(root: Path, repeats: int = 40) -> dict[str, float]:
             function(index)
             seconds[name] += (time.perf_counter() - started) / repeats
     return seconds
+
+
+def time_features(root: Path, sets: int = 6) -> dict[str, float]:
+    """LPIPS and DISTS with random weights: each pair by itself, over a set's pairs at once."""
+    torch.manual_seed(0)
+    published = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
+    published.requires_grad_(False)
+    ours = Lpips(published).eval()
+    dists = Dists().eval().requires_grad_(False)
+    images = {}
+    for path in sorted((root / "sr").iterdir())[:sets]:
+        name = path.stem.rpartition("_")[0]
+        files = [path, *(root / "images" / v / f"{name}_{v}.png" for v in VERSIONS[:3])]
+        stack = [to_tensor(to_float(read_image(file)))[:, 4:-4, 4:-4] for file in files]
+        count = 1 + WORDS[int(name[:4]) % 2].count("Positive")
+        images[name] = torch.stack(stack[:count])
+    functions = {
+        "lpips plain": lambda: [
+            float(published(stack[:1], truth[None], normalize=True))
+            for stack in images.values()
+            for truth in stack[1:]
+        ],
+        "lpips": lambda: [v for s in images.values() for v in ours(s[:1], s[1:]).tolist()],
+        "dists plain": lambda: [
+            float(dists(stack[:1], truth[None])) for stack in images.values() for truth in stack[1:]
+        ],
+        "dists": lambda: [v for s in images.values() for v in dists(s[:1], s[1:]).tolist()],
+    }
+    values = {name: function() for name, function in functions.items()}
+    for name in ("lpips", "dists"):
+        np.testing.assert_allclose(values[name], values[f"{name} plain"], rtol=1e-3, atol=1e-5)
+    seconds = interleaved(functions, repeats=3)
+    return {name: seconds[f"{name} plain"] / seconds[name] for name in ("lpips", "dists")}
 
 
 def time_labels(root: Path, count: int) -> dict[str, float]:
