@@ -136,6 +136,18 @@ def test_lmdb_in_place_of_folders(sr, run_python):
     assert_same(weights(4, "sr"), weights(4, "disk"))
 
 
+def test_pairs_may_differ_in_extension_but_not_in_number(sr, capfd):
+    for path in Path("lq").iterdir():
+        path.rename(path.with_suffix(".bmp"))  # the content tells what it is
+    assert train(sr(), "--force_yml", "train:total_iter=2") == 0
+    Path("lq/2.bmp").rename("lq/9.bmp")
+    assert train(sr()) == 2
+    assert "dataroot_lq: lq has no image for '2', which dataroot_gt has" in capfd.readouterr().err
+    Path("hq/2.png").unlink()
+    assert train(sr()) == 2
+    assert "dataroot_gt: hq has no image for '9', which dataroot_lq has" in capfd.readouterr().err
+
+
 def test_unread_keys_are_listed_in_one_warning(sr, capfd):
     def misspelt(options):
         options["datasets"]["train"]["use_shufle"] = True

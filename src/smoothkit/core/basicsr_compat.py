@@ -12,7 +12,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, wraps
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from smoothkit.core.checkpoints import Snapshot
-from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.weights import cpu_state, load_file, load_into, network_state
@@ -59,6 +59,7 @@ def import_basicsr() -> Any:
     _share_registries()
     _share_lmdb()
     _sort_listings(basicsr)
+    _pair_by_stem()
     _keep_vgg_offline()
     _mend_squared_perceptual_loss()
     # Ours are the handlers of its logger; it would add a second one to the console.
@@ -273,6 +274,35 @@ def _sort_listings(basicsr: Any) -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("basicsr.") and getattr(module, "scandir", None) is unsorted:
             module.scandir = scandir  # type: ignore[attr-defined]
+
+
+def _pair_by_stem() -> None:
+    """Pairs of folders by name without extension; BasicSR wants one extension of both."""
+    theirs = importlib.import_module("basicsr.data.data_util").paired_paths_from_folder
+    for name, module in list(sys.modules.items()):
+        if name.startswith("basicsr.") and hasattr(module, theirs.__name__):
+            setattr(module, theirs.__name__, _paired_paths)
+
+
+def _paired_paths(
+    folders: Sequence[str], keys: Sequence[str], filename_tmpl: str
+) -> list[dict[str, str]]:
+    scandir = importlib.import_module("basicsr.utils").scandir
+    inputs, truths = ({Path(file).stem: file for file in scandir(folder)} for folder in folders)
+    wanted = {filename_tmpl.format(stem): file for stem, file in truths.items()}
+    for missing, present, number in ((wanted, inputs, 0), (inputs, wanted, 1)):
+        alone = sorted(missing.keys() - present.keys())
+        if alone:
+            names = f"'{alone[0]}'" + (f" and {len(alone) - 1} more" if alone[1:] else "")
+            raise DataError(
+                f"dataroot_{keys[number]}: {folders[number]} has no image for {names}, which "
+                f"dataroot_{keys[1 - number]} has."
+            )
+    return [
+        {f"{keys[0]}_path": f"{folders[0]}/{inputs[stem]}",
+         f"{keys[1]}_path": f"{folders[1]}/{file}"}
+        for stem, file in wanted.items()
+    ]  # fmt: skip
 
 
 def _keep_vgg_offline() -> None:
