@@ -74,6 +74,14 @@ def test_every_option_file_is_without_a_fault(path):
         ({"network_d": {"type": "TinyNet"}}, "train: needs 'optim_d'"),
         ({"predictor": {"rouding": "round"}}, "predictor.rouding: predictor takes no such"),
         ({"degradation": {"pol_size": 4}}, "no such option. Did you mean 'pool_size'"),
+        (
+            {"degradation": {"pool_size": 7}, "datasets": {"train": {"batch_size_per_gpu": 2}}},
+            "degradation.pool_size: must be a multiple of the batch (2), got 7. Take 6 or 8.",
+        ),
+        (
+            {"scale": 4, "degradation": {"gt_size": 50}},
+            "degradation.gt_size: must be a multiple of the scale (4), got 50. Take 48 or 52.",
+        ),
         ({"network_g": None}, "needs 'network_g'"),
         ({"train": {"total_iter": None}}, "needs one of 'total_iter' and 'total_epochs'"),
         ({"train": {"optim_g": None}}, "needs 'optim_g'"),

@@ -145,7 +145,9 @@ def _model_faults(model: type | None, keys: Mapping[str, Any]) -> list[Fault]:
     # A part's own section has the part's parameters as its keys.
     for name, part in getattr(model, "parts", {}).items():
         if isinstance(sections.get(name), Mapping):
-            faults += signature_faults(part, sections[name], name, owner=name, given=part.given)
+            own = signature_faults(part, sections[name], name, owner=name, given=part.given)
+            # Keys and kinds first: what a part says of them all together relies on each.
+            faults += own or getattr(part, "faults", lambda options: [])(keys)
     return faults
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.errors import DataError, Fault, OptionError
-from smoothkit.core.signature import read_section
-from smoothkit.models.pair_pool import PairPool
+from smoothkit.core.signature import read_section, with_whole_numbers
+from smoothkit.models.pair_pool import PairPool, pool_faults
 from smoothkit.ops.degradation import Blur, Draw, Stage, degrade, draw
 
 WHERE = "degradation"
@@ -64,6 +64,24 @@ class Degradation:
         self.pool = PairPool(pool_size) if pool_size else None
         self._seed = [seed] if isinstance(seed, int) else list(seed)
         self._number = 0
+
+    @classmethod
+    def faults(cls, options: Mapping[str, Any]) -> list[Fault]:
+        """What of the section is out of range, or at odds with the rest of the option file."""
+        section, scale = options[WHERE], options.get("scale", 1)
+        try:
+            made = cls(scale, **with_whole_numbers(cls, section))
+        except OptionError as error:
+            return list(error.faults)
+        train = (options.get("datasets") or {}).get("train") or {}
+        batch, crop = train.get("batch_size_per_gpu", 1), train.get("crop_size")
+        found = []
+        if made.pool is not None and isinstance(batch, int) and batch > 0:
+            found += pool_faults(made.pool.size, batch)
+        if isinstance(crop, int) and crop < made.gt_size:
+            message = f"must be at most datasets.train.crop_size ({crop}), got {made.gt_size}."
+            found.append(Fault(f"{WHERE}.gt_size", message))
+        return found
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The batch with ``lq``, images cropped; as it is where it brings its own ``lq``.

@@ -20,14 +20,12 @@ class PairPool:
 
     Args:
         size: samples; a multiple of the batch.
-        where: dotted path of that option, for messages.
 
     Source: Real-ESRGAN (Wang et al., 2021), and HGGT's published code, whose pool keeps labels too.
     """
 
-    def __init__(self, size: int, *, where: str = "degradation.pool_size") -> None:
+    def __init__(self, size: int) -> None:
         self.size = size
-        self._where = where
         self._held: dict[str, Tensor] = {}
         self._order = np.arange(size)
         self._count = 0
@@ -43,7 +41,8 @@ class PairPool:
             OptionError: the pool's size is no multiple of the batch.
         """
         count = len(next(iter(batch.values())))
-        self._check(count)
+        if faults := pool_faults(self.size, count):
+            raise OptionError(faults)
         if not self._held:
             self._held = {
                 name: value.new_empty((self.size, *value.shape[1:]))
@@ -84,10 +83,12 @@ class PairPool:
         for name, held in self._held.items():
             held[index.to(held.device)] = batch[name]
 
-    def _check(self, count: int) -> None:
-        if self.size % count == 0:
-            return
-        below = self.size // count * count
-        nearest = " or ".join(str(n) for n in (below, below + count) if n)
-        message = f"must be a multiple of the batch ({count}), got {self.size}. Take {nearest}."
-        raise OptionError([Fault(self._where, message)])
+
+def pool_faults(size: int, count: int) -> list[Fault]:
+    """Why a pool of ``size`` samples does not serve batches of ``count``, if so."""
+    if size % count == 0:
+        return []
+    below = size // count * count
+    nearest = " or ".join(str(n) for n in (below, below + count) if n)
+    message = f"must be a multiple of the batch ({count}), got {size}. Take {nearest}."
+    return [Fault("degradation.pool_size", message)]

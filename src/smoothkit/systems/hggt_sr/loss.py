@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -12,6 +13,8 @@ from smoothkit.archs import build_network
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.registry import LOSS_REGISTRY
 from smoothkit.losses.base import Loss
+
+log = logging.getLogger(__name__)
 
 # Below any variance that images of 8 bits have; the power of a fifth has no slope at zero.
 _LEAST_VARIANCE = 1e-20
@@ -222,12 +225,26 @@ class AdaTargetLoss(Loss):
         if network is not None:
             self.networks["loc"] = build_network(network, where="network")
         self.k_size, self.s_size = k_size, s_size
+        self._has_warned = False
 
     def forward(self, pred: Tensor, gt: Tensor) -> Tensor:
         if "loc" in self.networks:
+            self._warn_of_a_rest(*pred.shape[-2:])
             locate, sizes = self.networks["loc"], (self.k_size, self.s_size)
             pred = adapt_to_target(pred, gt, locate, k_size=sizes[0], s_size=sizes[1])
         return self.loss_weight * F.mse_loss(pred, gt)
+
+    def _warn_of_a_rest(self, height: int, width: int) -> None:
+        if self._has_warned or not (height % self.k_size or width % self.k_size):
+            return
+        self._has_warned = True
+        log.warning(
+            "AdaTargetLoss: patches of %d pixels do not fill %dx%d; what is left over counts as "
+            "black. Set degradation.gt_size to a multiple.",
+            self.k_size,
+            height,
+            width,
+        )
 
 
 @LOSS_REGISTRY.register
