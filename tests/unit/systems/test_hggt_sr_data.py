@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,20 @@ def test_all_images_of_an_item_move_alike(folder: Path) -> None:
         assert matches(whole[1], item["negative"], *moves[0])
         seen.add(moves[0][:2])
     assert len(seen) == 8
+
+
+def test_colours_of_an_item_change_places_alike(folder: Path) -> None:
+    data = build(folder, permute_colors=True)
+    orders = set()
+    for item in draws(data, 0, 40):
+        (order,) = [
+            p
+            for p in permutations(range(3))
+            if torch.equal(rgb("0001-0-0", 0)[list(p)], item["original"])
+        ]
+        assert torch.equal(rgb("0001-0-0", 3)[list(order)], item["negative"])
+        orders.add(order)
+    assert len(orders) == 6
 
 
 def matches(whole: np.ndarray, found: torch.Tensor, turn, flip, top: int, left: int) -> bool:

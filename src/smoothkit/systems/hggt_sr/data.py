@@ -38,6 +38,7 @@ class GroundTruthDataset(ImageDataset):
         use_hflip: mirror half of the samples.
         use_rot: turn and transpose them too.
         crop_size: side of a random crop; ~: whole images, which then need one size in a batch.
+        permute_colors: put the channels of each sample into a random order, for few colours.
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:
@@ -50,10 +51,11 @@ class GroundTruthDataset(ImageDataset):
         use_hflip: bool = True,
         use_rot: bool = False,
         crop_size: int | None = None,
+        permute_colors: bool = False,
         alpha: Alpha = "refuse",
     ) -> None:
         self._store = open_store(dataroot_gt, option="dataroot_gt")
-        self._moves = Moves(use_hflip, use_rot, crop_size)
+        self._moves = Moves(use_hflip, use_rot, crop_size, permute_colors=permute_colors)
         self._alpha: Alpha = alpha
 
     def __len__(self) -> int:
@@ -100,6 +102,7 @@ class HggtDataset(ImageDataset):
         use_hflip: mirror half of the samples.
         use_rot: turn and transpose them too.
         crop_size: side of a random crop; ~: whole images, which then need one size in a batch.
+        permute_colors: put the channels of each sample into a random order, for few colours.
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:
@@ -117,6 +120,7 @@ class HggtDataset(ImageDataset):
         use_hflip: bool = True,
         use_rot: bool = False,
         crop_size: int | None = None,
+        permute_colors: bool = False,
         alpha: Alpha = "refuse",
     ) -> None:
         self._store = open_store(dataroot_gt, option="dataroot_gt", is_recursive=True)
@@ -127,7 +131,7 @@ class HggtDataset(ImageDataset):
         if not self._rows:
             what = "negative or positive" if use == "positive_negative" else "positive"
             raise DataError(f"dataroot_labels: no set of {dataroot_labels} has a {what} picture.")
-        self._moves = Moves(use_hflip, use_rot, crop_size)
+        self._moves = Moves(use_hflip, use_rot, crop_size, permute_colors=permute_colors)
         self._alpha: Alpha = alpha
 
     def __len__(self) -> int:

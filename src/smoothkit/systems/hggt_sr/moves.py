@@ -1,4 +1,4 @@
-"""Crops, flips and turns that all images of an item share."""
+"""Crops, flips, turns and colours that all images of an item share."""
 
 from __future__ import annotations
 
@@ -13,16 +13,25 @@ from smoothkit.ops.tensor import to_tensor
 
 
 class Moves:
-    """One crop, flip and turn for all images of an item.
+    """One crop, flip, turn and order of colours for all images of an item.
 
     Args:
         use_hflip: mirror half of them.
         use_rot: turn and transpose them too.
         crop_size: side in the last image; ~: whole images.
+        permute_colors: put the channels into a random order.
     """
 
-    def __init__(self, use_hflip: bool, use_rot: bool, crop_size: int | None) -> None:
+    def __init__(
+        self,
+        use_hflip: bool,
+        use_rot: bool,
+        crop_size: int | None,
+        *,
+        permute_colors: bool = False,
+    ) -> None:
         self._use_hflip, self._use_rot, self._crop_size = use_hflip, use_rot, crop_size
+        self._permute_colors = permute_colors
 
     def __call__(self, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
         """Tensors (3, h, w), uint8 or float32 in [0, 1], RGB.
@@ -32,6 +41,7 @@ class Moves:
         """
         window = self._window(images, rng)
         mirrors, flips, turns = rng.random(3) < 0.5
+        order = rng.permutation(3) if self._permute_colors else slice(None)
         moved = []
         for image in images:
             factor = image.shape[0] // images[0].shape[0]
@@ -39,7 +49,7 @@ class Moves:
             part = part[:, ::-1] if self._use_hflip and mirrors else part
             part = part[::-1] if self._use_rot and flips else part
             part = part.swapaxes(0, 1) if self._use_rot and turns else part
-            moved.append(_as_tensor(part))
+            moved.append(_as_tensor(part[..., order]))
         return moved
 
     def _window(
