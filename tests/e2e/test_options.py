@@ -13,6 +13,12 @@ from smoothkit.engine.check import check
 from smoothkit.engine.published import in_our_form
 from smoothkit.train import main as train_main
 
+
+def stage(**options):
+    """Changes that give an option file a degradation of one stage."""
+    return {"degradation": {"gt_size": 8, "stages": [options]}}
+
+
 OPTIONS = Path(__file__).parents[2] / "options"
 
 
@@ -82,6 +88,24 @@ def test_every_option_file_is_without_a_fault(path):
             {"scale": 4, "degradation": {"gt_size": 50}},
             "degradation.gt_size: must be a multiple of the scale (4), got 50. Take 48 or 52.",
         ),
+        ({"scale": 0}, "scale: must be 1 or more, got 0"),
+        ({"degradation": {"gt_size": 0}}, "gt_size: must be a multiple of the scale (1), got 0."),
+        ({"degradation": {"pool_size": -4}}, "pool_size: must be 1 or more, got -4"),
+        (stage(resize_prob=[0.5, 0.5]), "stages.0: resize_prob: must be 3 shares that are not"),
+        (stage(resize_range=[0, 2]), "resize_range: must be [smallest, largest], both above 0"),
+        (stage(resize_range=[1.1, 2]), "resize_range: must hold 1, got [1.1, 2]"),
+        (stage(blur={"kernel_list": ["foo"]}), "kernel_list: must be of iso, aniso, "),
+        (stage(blur={"kernel_prob": [1]}), "kernel_prob: must be 2 shares that are not all 0"),
+        (stage(blur={"half_size": [4, 1]}), "half_size: must be [smallest, largest], both 1 or"),
+        (stage(jpeg_range=[0, 0]), "jpeg_range: must be [smallest, largest], both above 0"),
+        (
+            {
+                "degradation": {"gt_size": 24},
+                "train": {"pixel_opt": {"type": "L1Loss", "target": "sharp"}},
+            },
+            "degradation.gt_size: must be above 25 to be sharpened, got 24",
+        ),
+        ({"train": {"net_d_iters": 0}}, "train.net_d_iters: must be 1 or more, got 0"),
         ({"network_g": None}, "needs 'network_g'"),
         ({"train": {"total_iter": None}}, "needs one of 'total_iter' and 'total_epochs'"),
         ({"train": {"optim_g": None}}, "needs 'optim_g'"),

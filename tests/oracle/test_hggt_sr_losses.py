@@ -56,6 +56,7 @@ def test_negative_loss_and_its_gradient(negative: Case) -> None:
         torch.cat([ori, ori, ori2]),
         torch.tensor([2, 0, 3]),
         torch.tensor([3, 3, 3]),
+        torch.tensor([3, 3, 3]),
     )
     loss.backward()
     negative.close(loss, "total")

@@ -100,6 +100,7 @@ def drawn(meta: dict[str, Any], images: Tensor, choices: list) -> dict[str, Tens
         "positive": torch.stack(positives),
         "negative_votes": torch.tensor(negative_votes),
         "positive_votes": torch.tensor(positive_votes),
+        "num_annotators": torch.full((len(rows),), 3),
     }
 
 

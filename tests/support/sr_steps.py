@@ -38,7 +38,8 @@ def batch(seed: int, negatives: set[int]) -> dict[str, torch.Tensor]:
     sides = {"lq": 8, "gt": 32, "original": 32, "negative": 32, "positive": 32}
     made = {name: torch.rand(4, 3, side, side, generator=generator) for name, side in sides.items()}
     votes = torch.tensor([3 * (sample in negatives) for sample in range(4)])
-    return {**made, "negative_votes": votes, "positive_votes": torch.full((4,), 2)}
+    others = {"positive_votes": torch.full((4,), 2), "num_annotators": torch.full((4,), 3)}
+    return {**made, "negative_votes": votes, **others}
 
 
 def main(out: str, negatives: str) -> None:

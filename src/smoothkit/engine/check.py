@@ -56,6 +56,9 @@ _LEAST = {
     "save_checkpoint_freq": 1,
     "keep_checkpoints": 1,
     "val_freq": 1,
+    "net_d_iters": 1,
+    "net_d_init_iters": 0,
+    "scale": 1,
 }
 _OPTIMIZER = re.compile(r"optim_\w+")
 
@@ -106,6 +109,7 @@ def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
 
 
 def _check_top(options: Mapping[str, Any], report: Report) -> type | None:
+    report.faults += _too_small({k: v for k, v in options.items() if k == "scale"}, "")
     name = options.get("model_type", RunSettings.model_type)
     model: type | None = None
     try:
@@ -247,7 +251,7 @@ def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
 def _too_small(section: Mapping[str, Any], where: str) -> list[Fault]:
     """Numbers of the right kind that no run can use."""
     return [
-        Fault(f"{where}.{key}", f"must be {least} or more, got {section[key]}.")
+        Fault(f"{where}.{key}".lstrip("."), f"must be {least} or more, got {section[key]}.")
         for key, least in _LEAST.items()
         if isinstance(section.get(key), int | float) and section[key] < least
     ]

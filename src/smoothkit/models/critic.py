@@ -59,7 +59,8 @@ class Critic:
 
     def term(self, step: Step) -> Tensor:
         """The generator's loss: how far the result is from passing for a ground truth."""
-        return self._value(step[self._pred], is_real=True, is_disc=False)
+        self._image(step, self._target)  # named here, before any weight has changed
+        return self._value(self._image(step, self._pred), is_real=True, is_disc=False)
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -86,14 +87,21 @@ class Critic:
     def _losses(self, step: Step, logits: dict[str, Tensor], parts: int) -> dict[str, Tensor]:
         losses = {}
         for name, image, is_real in (
-            ("d_real", step[self._target], True),
-            ("d_fake", step[self._pred].detach(), False),
+            ("d_real", self._image(step, self._target), True),
+            ("d_fake", self._image(step, self._pred).detach(), False),
         ):
             judged = self._judge(image)
             share = judged.detach().mean() / parts
             logits[f"out_{name}"] = logits.get(f"out_{name}", torch.zeros_like(share)) + share
             losses[name] = self._loss(judged, is_real, is_disc=True)
         return losses
+
+    def _image(self, step: Step, name: str) -> Tensor:
+        try:
+            image: Tensor = step[name]
+        except KeyError as error:
+            raise OptionError([Fault(f"train.{self.name}_opt", f"{error.args[0]}.")]) from error
+        return image
 
     def _value(self, image: Tensor, *, is_real: bool, is_disc: bool) -> Tensor:
         value: Tensor = self._loss(self._judge(image), is_real, is_disc=is_disc)

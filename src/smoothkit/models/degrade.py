@@ -13,11 +13,14 @@ from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.signature import read_section, with_whole_numbers
 from smoothkit.models.pair_pool import PairPool, pool_faults
+from smoothkit.models.step import loss_sections
 from smoothkit.ops.degradation import Blur, Draw, Stage, degrade, draw
 
 WHERE = "degradation"
+# Sharpening mirrors that many pixels at the borders.
+_LARGEST_BLUR = 25
 # What of a batch goes through crop and pool beside the images, which are all that have four sides.
-_PER_SAMPLE = ("negative_votes", "positive_votes")
+_PER_SAMPLE = ("negative_votes", "positive_votes", "num_annotators")
 
 
 class Degradation:
@@ -32,6 +35,8 @@ class Degradation:
         stages: one or two rounds: sections of ``ops.degradation.Stage``.
         final_sinc_prob: share of images that end with a low-pass, after two rounds.
         sharpen: make the low-quality image of the sharpened ground truth.
+        sharpen_gt: put the sharpened image, whole, in the ground truth's place, and make the
+            low-quality image of it.
         pool_size: samples in the pool, a multiple of the batch; ~: none.
         seed: of everything that is drawn; a list where processes differ.
 
@@ -48,19 +53,26 @@ class Degradation:
         stages: Sequence[dict[str, Any]] = ({},),
         final_sinc_prob: float = 0.0,
         sharpen: bool = False,
+        sharpen_gt: bool = False,
         pool_size: int | None = None,
         *,
         seed: int | Sequence[int] = 0,
     ) -> None:
-        if gt_size % scale:
-            near = gt_size // scale * scale
-            _refuse("gt_size", f"must be a multiple of the scale ({scale}), got {gt_size}. "
-                               f"Take {near} or {near + scale}.")  # fmt: skip
+        if gt_size < 1 or gt_size % scale:
+            near = max(gt_size // scale, 0) * scale
+            valid = " or ".join(str(n) for n in (near, near + scale) if n)
+            message = f"must be a multiple of the scale ({scale}), got {gt_size}. Take {valid}."
+            _refuse("gt_size", message)
+        if pool_size is not None and pool_size < 1:
+            _refuse("pool_size", f"must be 1 or more, got {pool_size}. Leave it out for no pool.")
+        if not 0 <= final_sinc_prob <= 1:
+            _refuse("final_sinc_prob", f"must be in [0, 1], got {final_sinc_prob}.")
         if len(stages) not in (1, 2):
             _refuse("stages", f"must be one or two, got {len(stages)}.")
         self.scale, self.gt_size = scale, gt_size
         self.ranges = [_stage(section, index) for index, section in enumerate(stages)]
-        self.final_sinc_prob, self.sharpen = final_sinc_prob, sharpen
+        self.final_sinc_prob = final_sinc_prob
+        self.sharpen, self.sharpen_gt = sharpen, sharpen_gt
         self.pool = PairPool(pool_size) if pool_size else None
         self._seed = [seed] if isinstance(seed, int) else list(seed)
         self._number = 0
@@ -69,6 +81,8 @@ class Degradation:
     def faults(cls, options: Mapping[str, Any]) -> list[Fault]:
         """What of the section is out of range, or at odds with the rest of the option file."""
         section, scale = options[WHERE], options.get("scale", 1)
+        if not isinstance(scale, int) or scale < 1:
+            return []  # named by itself
         try:
             made = cls(scale, **with_whole_numbers(cls, section))
         except OptionError as error:
@@ -78,6 +92,10 @@ class Degradation:
         found = []
         if made.pool is not None and isinstance(batch, int) and batch > 0:
             found += pool_faults(made.pool.size, batch)
+        targets = (s.get("target") for s in loss_sections(options.get("train") or {}).values())
+        if made.gt_size <= _LARGEST_BLUR and "sharp" in targets:
+            message = f"must be above {_LARGEST_BLUR} to be sharpened, got {made.gt_size}."
+            found.append(Fault(f"{WHERE}.gt_size", message))
         if isinstance(crop, int) and crop < made.gt_size:
             message = f"must be at most datasets.train.crop_size ({crop}), got {made.gt_size}."
             found.append(Fault(f"{WHERE}.gt_size", message))
@@ -100,6 +118,8 @@ class Degradation:
         rng = np.random.default_rng([*self._seed, self._number])
         self._number += 1
         images = {k: v for k, v in batch.items() if isinstance(v, Tensor) and v.ndim == 4}
+        if self.sharpen_gt:
+            images["gt"] = sharpened(_as_float(images["gt"]))
         source = images.get("original", images.get("gt"))
         assert source is not None
         self._check_size(batch, source)
@@ -181,7 +201,7 @@ def sharpened(images: Tensor) -> Tensor:
 def _stage(section: Mapping[str, Any], index: int) -> Stage:
     where = f"{WHERE}.stages.{index}"
     options = dict(section)
-    blur = read_section(Blur, options.pop("blur", {}), f"{where}.blur")
+    blur = read_section(Blur, options.pop("blur", None) or {}, f"{where}.blur")
     return read_section(Stage, {**options, "blur": blur}, where)
 
 

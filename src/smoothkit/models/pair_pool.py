@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
+
+log = logging.getLogger(__name__)
 
 
 class PairPool:
@@ -43,15 +46,19 @@ class PairPool:
         count = len(next(iter(batch.values())))
         if faults := pool_faults(self.size, count):
             raise OptionError(faults)
+        if self._held and _layout(self._held) != _layout(batch):
+            log.warning("the pool holds samples of another kind or size: it fills anew.")
+            self._held, self._count = {}, 0
         if not self._held:
             self._held = {
                 name: value.new_empty((self.size, *value.shape[1:]))
                 for name, value in batch.items()
             }
         if self._count < self.size:
-            places = np.arange(self._count, self._count + count)
-            self._count += count
-            self._store(places, batch)
+            # After a resume with another batch the last one may not fit whole.
+            places = np.arange(self._count, min(self._count + count, self.size))
+            self._store(places, {name: value[: len(places)] for name, value in batch.items()})
+            self._count += len(places)
             return dict(batch)
         # Where samples stand does not matter, only their order, which costs nothing to change.
         self._order = self._order[rng.permutation(self.size)]
@@ -70,6 +77,7 @@ class PairPool:
         """Go on from ``state_dict``; a pool of another size starts empty."""
         order = state["order"].numpy()
         if len(order) != self.size:
+            log.warning("the pool had %d samples, now %d: it fills anew.", len(order), self.size)
             return
         self._order, self._count = order.copy(), state["count"]
         self._held = {}
@@ -82,6 +90,10 @@ class PairPool:
         index = torch.from_numpy(places)
         for name, held in self._held.items():
             held[index.to(held.device)] = batch[name]
+
+
+def _layout(samples: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {name: (value.shape[1:], value.dtype) for name, value in samples.items()}
 
 
 def pool_faults(size: int, count: int) -> list[Fault]:

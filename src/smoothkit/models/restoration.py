@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from smoothkit.core import distributed
 from smoothkit.core.checkpoints import Snapshot, save_networks, save_state
-from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import MODEL_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import LoggerSettings, TrainSettings
@@ -143,27 +143,36 @@ class RestorationModel:
             else value
             for name, value in data.items()
         }
-        if self.degradation is not None:
-            batch = self.degradation(batch)
         self._batches.append(batch)
 
     def optimize_parameters(self, current_iter: int) -> None:
         """One step of the optimiser on the batches fed since the last one.
 
         Raises:
-            NonFiniteError: a loss is NaN or infinite; no weight was changed.
+            NonFiniteError: a loss is NaN or infinite; no weight was changed that it would change
+                (a discriminator's step comes after the network's).
         """
         self._running.train()
         after = self.settings.freeze_norm_iter
         if after is not None and current_iter > after:
             freeze_norm(self.net)
-        steps = [Step(batch, targets=self.pick_targets(batch)) for batch in self._batches]
+        batches = [self._training_pairs(batch) for batch in self._batches]
+        steps = [Step(batch, targets=self.pick_targets(batch)) for batch in batches]
         self._batches = []
         self._logs, judged = self._step_network(steps, current_iter)
         if self.critic is not None:
             self._logs |= self.critic.update(judged)
         if self.ema is not None:
             self.ema.update(self.net)
+
+    def _training_pairs(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The batch with ``lq``, made where the data set gives none."""
+        if self.degradation is not None:
+            batch = self.degradation(batch)
+        if "lq" not in batch:
+            message = "is missing: the training set gives no 'lq', and nothing says how to make it."
+            raise OptionError([Fault("degradation", message)])
+        return batch
 
     def _step_network(
         self, steps: list[Step], current_iter: int
@@ -209,6 +218,11 @@ class RestorationModel:
         was_training = net.training
         net.eval()
         self._batches = self._batches[-1:]
+        if "lq" not in self._batches[0]:
+            raise DataError(
+                "this data set gives no 'lq', the image to restore. Validate and test on pairs, "
+                "such as those of PairedImageDataset."
+            )
         self.output = self.predictor(net, self._batches[0]["lq"])
         net.train(was_training)
 
@@ -315,6 +329,7 @@ class RestorationModel:
         self, step: Step, counts: Mapping[str, Tensor], parts: int, judged: list[Step]
     ) -> dict[str, Tensor]:
         step = self._run(step)
+        self._refuse_other_size(step)
         # The updater averages over parts and processes; a sum over all samples has to undo that.
         share = parts * self.runtime.world_size if self._is_global() else 1
         losses = {
@@ -326,6 +341,17 @@ class RestorationModel:
             detached = {name: value.detach() for name, value in step.outputs.items()}
             judged.append(Step(step.batch, detached, step.targets))
         return losses
+
+    def _refuse_other_size(self, step: Step) -> None:
+        """A network of another scale than the data."""
+        images = [step.outputs.get("pred"), step.targets["gt"]]
+        sizes = [image.shape[-2:] for image in images if image is not None and image.ndim == 4]
+        if len(set(sizes)) > 1:
+            made, wanted = ("x".join(map(str, size)) for size in sizes)
+            message = (
+                f"does not fit: the network makes {made} pixels, the ground truth has {wanted}."
+            )
+            raise OptionError([Fault("scale", message)])
 
     def _global_counts(self, steps: list[Step]) -> dict[str, Tensor]:
         if not self._is_global():

@@ -26,6 +26,9 @@ from smoothkit.core.seeds import preserved_random_state
 Interpolation = Literal["area", "bilinear", "bicubic"]
 Size = tuple[int, int]
 
+_KERNELS = (
+    "iso", "aniso", "generalized_iso", "generalized_aniso", "plateau_iso", "plateau_aniso"
+)  # fmt: skip
 _INTERPOLATIONS: tuple[Interpolation, ...] = ("area", "bilinear", "bicubic")
 
 
@@ -51,6 +54,17 @@ class Blur:
     betap_range: Sequence[float] = (0.1, 1.0)
     prob: float = 1.0
 
+    def __post_init__(self) -> None:
+        _check_range("half_size", self.half_size, least=1)
+        for name in ("sigma", "betag_range", "betap_range"):
+            _check_range(name, getattr(self, name), least=0)
+        for name in ("sinc_prob", "prob"):
+            _check_share(name, getattr(self, name))
+        for kind in self.kernel_list:
+            if kind not in _KERNELS:
+                raise ValueError(f"kernel_list: must be of {', '.join(_KERNELS)}, got '{kind}'.")
+        _check_shares("kernel_prob", self.kernel_prob, len(self.kernel_list))
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -75,6 +89,39 @@ class Stage:
     poisson_scale_range: Sequence[float] = (0.05, 0.8)
     gray_noise_prob: float = 0.2
     jpeg_range: Sequence[float] = (75, 95)
+
+    def __post_init__(self) -> None:
+        _check_shares("resize_prob", self.resize_prob, 3)
+        _check_range("resize_range", self.resize_range, above=0)
+        if not self.resize_range[0] <= 1 <= self.resize_range[1]:
+            raise ValueError(f"resize_range: must hold 1, got {list(self.resize_range)}.")
+        _check_share("gaussian_noise_prob", self.gaussian_noise_prob)
+        _check_share("gray_noise_prob", self.gray_noise_prob)
+        for name in ("noise_range", "poisson_scale_range"):
+            _check_range(name, getattr(self, name), least=0)
+        _check_range("jpeg_range", self.jpeg_range, above=0)
+        if self.jpeg_range[1] > 100:
+            raise ValueError(f"jpeg_range: must be at most 100, got {list(self.jpeg_range)}.")
+
+
+def _check_range(
+    name: str, values: Sequence[float], *, least: float = -math.inf, above: float = -math.inf
+) -> None:
+    """Refuse what are not two numbers in order within a limit."""
+    limit = f", both above {above}" if above > -math.inf else f", both {least} or more"
+    is_range = len(values) == 2 and values[0] <= values[1]
+    if not is_range or values[0] < least or values[0] <= above:
+        raise ValueError(f"{name}: must be [smallest, largest]{limit}, got {list(values)}.")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name}: must be in [0, 1], got {value}.")
+
+
+def _check_shares(name: str, values: Sequence[float], count: int) -> None:
+    if len(values) != count or min(values, default=0) < 0 or sum(values) <= 0:
+        raise ValueError(f"{name}: must be {count} shares that are not all 0, got {list(values)}.")
 
 
 @dataclass(frozen=True)

@@ -83,3 +83,23 @@ def test_a_size_that_the_batch_does_not_divide_is_refused(size: int, nearest: st
     with pytest.raises(OptionError, match=rf"pool_size: must be a multiple of the batch \(2\), "
                                           rf"got {size}. Take {nearest}\."):  # fmt: skip
         PairPool(size).exchange(samples([1, 2]), np.random.default_rng(0))
+
+
+def test_a_pool_goes_on_with_another_batch_and_starts_anew_with_other_samples(caplog) -> None:
+    rng = np.random.default_rng(0)
+    pool = PairPool(12)
+    for _ in range(2):
+        pool.exchange({"gt": torch.zeros(4, 3, 8, 8)}, rng)
+    resumed = PairPool(12)
+    resumed.load_state_dict(pool.state_dict(), torch.device("cpu"))
+    taken = [resumed.exchange({"gt": torch.ones(6, 3, 8, 8)}, rng)["gt"].mean() for _ in range(2)]
+    assert taken[0] == 1  # it was filling still
+    assert 0 < taken[1] < 1
+    assert not caplog.records
+    assert torch.equal(
+        resumed.exchange({"gt": torch.full((6, 3, 4, 4), 2.0)}, rng)["gt"],
+        torch.full((6, 3, 4, 4), 2.0),
+    )
+    assert "it fills anew" in caplog.text
+    PairPool(6).load_state_dict(pool.state_dict(), torch.device("cpu"))
+    assert "the pool had 12 samples, now 6" in caplog.text

@@ -14,7 +14,7 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.store import ImageStore, open_store
-from smoothkit.ops.io import Alpha
+from smoothkit.ops.io import Alpha, to_float
 from smoothkit.ops.label_votes import NEGATIVE, POSITIVE
 from smoothkit.systems.hggt_sr.labels import Labels, kept, read_labels
 from smoothkit.systems.hggt_sr.moves import Moves, check_kind
@@ -91,8 +91,8 @@ class HggtDataset(ImageDataset):
     Items, RGB, uint8 or for 16-bit files float32 in [0, 1], (3, H, W): ``gt``, the target; with
     ``use`` other than original ``original``; with positive_negative also ``negative`` and
     ``positive``, drawn for the negative term by itself, and how many agreed, ``negative_votes``
-    (0: the set has no negative) and ``positive_votes``; ``gt_path``. Only what an item needs is
-    decoded.
+    (0: the set has no negative) and ``positive_votes`` of ``num_annotators``; ``gt_path``. Only
+    what an item needs is decoded.
 
     Args:
         dataroot_gt: folder or ``.lmdb`` of ``original/<set>.png`` and ``01/<set>_01.png``, ...
@@ -150,6 +150,7 @@ class HggtDataset(ImageDataset):
             item["positive_votes"] = self._votes(
                 row, chosen["positive"], missing=self._labels.num_annotators
             )
+            item["num_annotators"] = self._labels.num_annotators
         return {**item, "gt_path": self._store.path(self._file(row, chosen["gt"]))}
 
     def check(self) -> list[tuple[int, str]]:
@@ -221,8 +222,7 @@ def _one_of(versions: Sequence[str], rng: np.random.Generator) -> str:
 class LabelledPairDataset(ImageDataset):
     """Originals with low-quality images, of the sets whose labels qualify.
 
-    Items: ``lq`` and ``gt``, RGB, uint8, or float32 in [0, 1] of 16-bit files; ``lq_path`` and
-    ``gt_path``.
+    Items: ``lq`` and ``gt``, (3, H, W) float32 in [0, 1], RGB; ``lq_path`` and ``gt_path``.
 
     Args:
         dataroot_gt, dataroot_lq: folders or ``.lmdb``, with ``original/<set>.png`` each.
@@ -271,7 +271,7 @@ class LabelledPairDataset(ImageDataset):
         self._moves.check_multiple(
             paths["gt"], images["lq"].shape[:2], images["gt"].shape[:2], paths["lq"]
         )
-        lq, gt = self._moves([images["lq"], images["gt"]], rng)
+        lq, gt = self._moves([to_float(images["lq"]), to_float(images["gt"])], rng)
         return {"lq": lq, "gt": gt, "lq_path": paths["lq"], "gt_path": paths["gt"]}
 
     def check(self) -> list[tuple[int, str]]:

@@ -74,7 +74,9 @@ class NegativeGTLoss(Loss):
         loss_weight: factor of the loss.
         ksize: side of the window of the maps.
         power: exponent of their variances.
-        num_annotators: votes that count as one.
+
+    Raises:
+        ValueError: an even window.
 
     Source: HGGT (arXiv 2303.13069), published code.
     """
@@ -86,17 +88,12 @@ class NegativeGTLoss(Loss):
         "original",
         "negative_votes",
         "positive_votes",
+        "num_annotators",
     )
 
-    def __init__(
-        self,
-        loss_weight: float = 300.0,
-        ksize: int = 3,
-        power: float = 0.75,
-        num_annotators: int = 3,
-    ) -> None:
+    def __init__(self, loss_weight: float = 300.0, ksize: int = 3, power: float = 0.75) -> None:
         super().__init__(loss_weight)
-        self.ksize, self.power, self.num_annotators = ksize, power, num_annotators
+        self.ksize, self.power = _odd(ksize), power
 
     def forward(
         self,
@@ -106,6 +103,7 @@ class NegativeGTLoss(Loss):
         original: Tensor,
         negative_votes: Tensor,
         positive_votes: Tensor,
+        num_annotators: Tensor,
     ) -> Tensor:
         """The loss.
 
@@ -113,19 +111,25 @@ class NegativeGTLoss(Loss):
             pred, negative, positive, original: (N, 3, H, W) in [0, 1]; ``positive`` is drawn for
                 this term by itself.
             negative_votes, positive_votes: (N,); 0 negative votes: no negative.
+            num_annotators: (N,), of each set.
         """
         maps = negative_maps(
             original,
             positive,
             negative,
-            positive_votes.view(-1, 1, 1, 1),
-            negative_votes.view(-1, 1, 1, 1),
+            *((v / num_annotators).view(-1, 1, 1, 1) for v in (positive_votes, negative_votes)),
+            num_annotators=1,
             ksize=self.ksize,
             positive_power=self.power,
             negative_power=self.power,
-            num_annotators=self.num_annotators,
         )
         return -self.loss_weight * (maps.refined * (pred - negative)).abs().mean()
+
+
+def _odd(ksize: int) -> int:
+    if ksize < 3 or ksize % 2 == 0:
+        raise ValueError(f"ksize: must be odd and 3 or more, got {ksize}.")
+    return ksize
 
 
 def artifact_map(gt: Tensor, pred: Tensor, pred_ema: Tensor, ksize: int = 7) -> Tensor:
@@ -163,7 +167,7 @@ class ArtifactLoss(Loss):
 
     def __init__(self, loss_weight: float = 1.0, ksize: int = 7, detach_map: bool = False) -> None:
         super().__init__(loss_weight)
-        self.ksize = ksize
+        self.ksize = _odd(ksize)
         self.detach_map = detach_map
 
     def forward(self, pred: Tensor, gt: Tensor, pred_ema: Tensor) -> Tensor:

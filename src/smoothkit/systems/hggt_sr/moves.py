@@ -100,7 +100,7 @@ class Moves:
 
 
 def _as_tensor(image: np.ndarray) -> Tensor:
-    return to_tensor(image) if image.dtype == np.uint8 else to_tensor(to_float(image))
+    return to_tensor(to_float(image) if image.dtype == np.uint16 else image)
 
 
 def check_kind(path: str, header: ImageHeader, alpha: Alpha) -> None:
