@@ -20,10 +20,15 @@ class TrainingError(SmoothkitError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with an option file: where (dotted path) and what, with what to do."""
+    """One thing wrong with an option file: where (dotted path) and what, with what to do.
+
+    Args:
+        is_unknown_key: nothing takes the key, which is all that is wrong.
+    """
 
     where: str
     message: str
+    is_unknown_key: bool = False
 
 
 class OptionError(SmoothkitError):

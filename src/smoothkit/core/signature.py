@@ -70,7 +70,8 @@ def unknown(name: str, known: Iterable[str], owner: str, where: str) -> Fault:
     """The fault of a key that ``owner`` does not take."""
     known = sorted(known)
     allowed = ", ".join(known) if known else "none"
-    return Fault(where, f"{owner} takes no such option. {nearest(name, known)}Allowed: {allowed}.")
+    message = f"{owner} takes no such option. {nearest(name, known)}Allowed: {allowed}."
+    return Fault(where, message, is_unknown_key=True)
 
 
 def signature_faults(

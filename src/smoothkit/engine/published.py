@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 from dataclasses import replace
 
 from smoothkit.core.options import OptionFile, thaw
 from smoothkit.core.registry import system_modules
+from smoothkit.engine.check import check
+
+_READ_BY_KEY = re.compile(r"(datasets\.[^.]+|train|path|val|logger|dist_params)\.[^.]+")
 
 
 def in_our_form(file: OptionFile) -> tuple[OptionFile, list[str]]:
@@ -26,5 +30,26 @@ def in_our_form(file: OptionFile) -> tuple[OptionFile, list[str]]:
                 if theirs in file.places
             }
             renamed = replace(file, places={**file.places, **places})
-            return renamed.with_data(found.options), list(found.unread)
+            read, unread = _without_unread(renamed.with_data(found.options))
+            return read, [*found.unread, *unread]
     return file, []
+
+
+def _without_unread(file: OptionFile) -> tuple[OptionFile, list[str]]:
+    """The file without the keys that nothing takes, in sections that the programs read by key.
+
+    What is passed on whole, to networks, optimisers and losses, is refused there as here.
+    """
+    unread = [
+        fault.where
+        for fault in check(file).faults
+        if fault.is_unknown_key and _READ_BY_KEY.fullmatch(fault.where)
+    ]
+    options = thaw(file.data)
+    for path in unread:
+        *sections, key = path.split(".")
+        section = options
+        for name in sections:
+            section = section[name]
+        section.pop(key, None)
+    return file.with_data(options), unread

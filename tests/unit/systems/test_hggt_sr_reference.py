@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from smoothkit.archs import build_network
+from smoothkit.core.errors import OptionError
 from smoothkit.core.options import read_options, thaw
+from smoothkit.engine.check import check
 from smoothkit.engine.published import in_our_form
 from smoothkit.models.infer import infer_network
 
@@ -50,7 +52,7 @@ def test_a_published_file_is_read_as_ours(name: str, tmp_path: Path) -> None:
         assert found[section] == ours[section], section
     assert found.get("network_d") == ours.get("network_d")
     assert found["datasets"]["train"] == ours["datasets"]["train"]
-    assert unread == ["pre_pad"] if "pre_pad" in path.read_text() else not unread
+    assert unread == []
 
 
 def as_published(ours: dict[str, Any], model: str) -> dict[str, Any]:
@@ -93,7 +95,7 @@ def rename_losses(theirs: dict[str, Any], model: str) -> None:
     sharp = {key for key, value in train.items() if isinstance(value, dict) and
              value.pop("target", None) == "sharp"}  # fmt: skip
     if model in ("LDL_noGAN_Model", "RealESRNet_Model"):
-        theirs["gt_usm"] = True
+        theirs["gt_usm"] = True  # in the degradation of ours
     elif model in ("LDL_Model", "RealESRGAN_Model", "AdaTarget_Model"):
         theirs |= {"l1_gt_usm": bool(sharp & {"pixel_opt", "adatarget_opt"}),
                    "percep_gt_usm": True, "gan_gt_usm": "gan_opt" in sharp}  # fmt: skip
@@ -108,10 +110,66 @@ def rename_losses(theirs: dict[str, Any], model: str) -> None:
         train.pop("grad_clip")
         section = train["adatarget_opt"]
         theirs |= {key: section.pop(key) for key in ("k_size", "s_size")}
-        theirs |= {"network_loc": section.pop("network"), "Use_sharpen": bool(sharp)}
+        theirs["network_loc"] = section.pop("network")
+        if model == "AdaTarget_Model":
+            theirs["Use_sharpen"] = bool(sharp)
         loc = {key: value for key, value in theirs["path"].items() if key.endswith("_loc")}
         theirs["path"] = {k: v for k, v in theirs["path"].items() if k not in loc}
         theirs["path_loc"] = loc
+
+
+def read(options: dict[str, Any], path: Path) -> tuple[dict[str, Any], list[str]]:
+    path.write_text(yaml.safe_dump(options))
+    found, unread = in_our_form(read_options(path))
+    return thaw(found.data), unread
+
+
+def published(name: str) -> dict[str, Any]:
+    ours = thaw(read_options(OPTIONS / f"train_{name}_x4.yml").data)
+    return as_published(ours, MODELS[name])
+
+
+def test_keys_that_the_published_code_never_reads_are_listed(tmp_path: Path) -> None:
+    options = published("RRDBGAN_PosNegGT_Blind_Pos")
+    options |= {"gt_usm": True, "l1_gt_usm": True, "pre_pad": 10, "Use_sharpen": True}
+    options["datasets"]["train"] |= {"gt_size": 128, "final_sinc_prob": 0.5, "mean": None}
+    options["train"] |= {"neg_opt": {"type": "L1Loss"}, "net_d_reg_every": 16}
+    options["path"]["load_mode_g"] = "x"
+    options["val"]["foo"] = options["logger"]["foo"] = 1
+    found, unread = read(options, tmp_path / "o.yml")
+    assert sorted(unread) == sorted(
+        ["gt_usm", "l1_gt_usm", "pre_pad", "Use_sharpen", "datasets.train.gt_size",
+         "datasets.train.final_sinc_prob", "datasets.train.mean", "train.neg_opt",
+         "train.net_d_reg_every", "path.load_mode_g", "val.foo", "logger.foo"]
+    )  # fmt: skip
+    assert check(read_options(tmp_path / "o.yml").with_data(found)).faults == []
+    assert "final_sinc_prob" not in found["degradation"]
+    assert found["degradation"]["gt_size"] == 256
+    assert "negative_opt" not in found["train"]
+
+
+def test_what_is_passed_on_whole_is_refused_by_name(tmp_path: Path) -> None:
+    options = published("RRDBGAN_PosNegGT_Blind_Pos")
+    options["network_g"]["nf"] = 64
+    found, unread = read(options, tmp_path / "o.yml")
+    (fault,) = check(read_options(tmp_path / "o.yml").with_data(found)).faults
+    assert (fault.where, unread) == ("network_g.nf", [])
+
+
+def test_adatarget_needs_its_second_network(tmp_path: Path) -> None:
+    options = published("AdaTarget_DF2K_OST_Blind")
+    del options["network_loc"]
+    with pytest.raises(OptionError, match="network_loc: is missing: the network that moves"):
+        read(options, tmp_path / "o.yml")
+
+
+def test_a_folder_with_other_capitals_is_found(tmp_path: Path) -> None:
+    (tmp_path / "images/original").mkdir(parents=True)
+    test = {"type": "PairedImageDataset", "dataroot_lq": "lq", "name": "Test-100",
+            "dataroot_gt": str(tmp_path / "images/Original")}  # fmt: skip
+    options = {"name": "x", "model_type": "Ours_Model", "datasets": {"test_1": test}}
+    found, _ = read(options, tmp_path / "o.yml")
+    assert found["datasets"]["test_1"]["dataroot_gt"] == str(tmp_path / "images/original")
 
 
 SMALL_RRDB = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 2, "num_grow_ch": 4}

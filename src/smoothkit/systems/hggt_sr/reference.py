@@ -9,9 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
+
+from smoothkit.core.errors import Fault, OptionError
 
 # What of a model type is not in its option file.
 _TWO_STAGES = ("RealESRNet_Model", "RealESRGAN_Model", "RealESRGAN_PosGT_Model")
@@ -35,10 +38,18 @@ _MODELS = (
 _SHARPENS = {
     "LDL_Model": True,
     "RealESRGAN_Model": True,
-    "LDL_noGAN_Model": "gt_usm",
-    "RealESRNet_Model": "gt_usm",
     "AdaTarget_Model": "Use_sharpen",
 }
+# The published model learns to make the sharpened image where 'gt_usm' says so.
+_SHARPENS_GT = ("LDL_noGAN_Model", "RealESRNet_Model")
+# Which of these options a model reads; all of them stand in many files.
+_SHARP_TARGETS = {
+    "l1_gt_usm": ("pixel_opt", "adatarget_opt"),
+    "percep_gt_usm": ("perceptual_opt",),
+    "gan_gt_usm": ("gan_opt",),
+}
+_READS_SHARP_TARGETS = ("LDL_Model", "RealESRGAN_Model", "Ours_Model", "AdaTarget_Model")
+_READS_USE_SHARPEN = ("Ours_Model", "AdaTarget_Model")
 _DATASETS = {
     "PosNegGTOriDataset": "original",
     "PosNegGTPosDataset": "positive",
@@ -120,8 +131,15 @@ class _Translator:
         self._take_datasets()
         if isinstance(options.get("train"), dict):
             out["train"] = self._train(options.pop("train"))
-        self._result.unread += list(options)
+        self._result.unread += sorted(options)
         return self._result
+
+    def _unread(self, section: dict[str, Any], where: str, *keys: str) -> None:
+        """Take keys out that the published model does not read."""
+        for key in keys:
+            if key in section:
+                section.pop(key)
+                self._result.unread.append(f"{where}.{key}")
 
     def _take_predictor(self) -> None:
         """Tiles while testing; padding before them was never done."""
@@ -141,14 +159,16 @@ class _Translator:
         section: dict[str, Any] = {}
         if "gt_size" in options:
             section["gt_size"] = options.pop("gt_size")
-            data.pop("gt_size", None)
+            self._unread(data, "datasets.train", "gt_size")
         elif "gt_size" in data:
             section["gt_size"] = data.pop("gt_size")
         section["stages"] = [self._stage(suffix, data) for suffix in suffixes]
-        if "final_sinc_prob" in data:
+        if "final_sinc_prob" in data and len(suffixes) == 2:
             section["final_sinc_prob"] = data.pop("final_sinc_prob")
         sharpens = _SHARPENS.get(self._model, False)
         section["sharpen"] = bool(options.get(sharpens)) if isinstance(sharpens, str) else sharpens
+        if self._model in _SHARPENS_GT:
+            section["sharpen_gt"] = bool(options.pop("gt_usm", False))
         section["pool_size"] = options.pop("queue_size", None) or self._queue()
         self._came("degradation.pool_size", "queue_size")
         self._came("degradation.gt_size", "gt_size")
@@ -188,14 +208,18 @@ class _Translator:
                 self._out[key] = section
 
     def _take_paths(self) -> None:
-        paths = dict(self._options.pop("path", None) or {})
+        paths = self._options.pop("path", None)
+        if not isinstance(paths, dict):
+            if paths is not None:
+                self._out["path"] = paths  # refused by the check
+            return
         own = self._options.pop("path_loc", None)
         if isinstance(own, dict):
             paths |= own
         modes = {letter: self._options.pop(f"load_mode_{letter}", None) for letter in ("g", "loc")}
         for letter, mode in modes.items():
             if mode == "original":  # a bare state dict, in which there are no entries
-                paths.pop(f"param_key_{letter}", None)
+                self._unread(paths, "path", f"param_key_{letter}")
         self._out["path"] = paths
 
     def _take_datasets(self) -> None:
@@ -218,7 +242,7 @@ class _Translator:
         elif kind == "PairedLabeledImageDataset":
             section = {**section, "type": "LabelledPairDataset"}
         else:
-            return section
+            return {**section, **_on_disk(section)}
         for theirs, ours in (
             ("dataroot_all_gt", "dataroot_gt"),
             ("dataroot_all_json", "dataroot_labels"),
@@ -229,49 +253,48 @@ class _Translator:
                 section[ours] = section.pop(theirs)
                 self._came(f"{where}.{ours}", f"{where}.{theirs}")
         if section["type"] == "GroundTruthDataset":
-            section.pop("dataroot_labels", None)
+            self._unread(section, where, "dataroot_labels")
         # Crops of whole ground truths are the degradation's.
         crops = () if section["type"] == "LabelledPairDataset" else ("gt_size",)
-        for key in ("io_backend", "meta_info", *crops):
-            if key in section:
-                section.pop(key)
-                self._result.unread.append(f"{where}.{key}")
+        self._unread(section, where, "io_backend", "meta_info", *crops)
         return section
 
     def _train(self, train: dict[str, Any]) -> dict[str, Any]:
-        sharpened = {key: bool(self._options.pop(key, False))
-                     for key in ("gt_usm", "l1_gt_usm", "percep_gt_usm", "gan_gt_usm")}  # fmt: skip
-        uses_sharp = self._uses_sharp()
-        if self._model in ("LDL_noGAN_Model", "RealESRNet_Model"):
-            sharpened["l1_gt_usm"] = sharpened["gt_usm"]
-        if "pixel_opt_o" in train:
+        if "pixel_opt_o" in train and self._model == "Ours_Model":
             train["pixel_opt"] = train.pop("pixel_opt_o")
             self._came("train.pixel_opt", "train.pixel_opt_o")
-        if "neg_opt" in train:
+        if "neg_opt" in train and self._model == "Ours_PosNegGT_Model":
             train["negative_opt"] = self._like("NegativeGTLoss", train.pop("neg_opt"))
             self._came("train.negative_opt", "train.neg_opt")
-        if "ldl_opt" in train:
+        if "ldl_opt" in train and self._model.startswith("LDL"):
             train["ldl_opt"] = self._like("ArtifactLoss", train["ldl_opt"])
-        if "adatarget_opt" in train:
+        self._unread(train, "train", "pixel_opt_o", "neg_opt")
+        if "adatarget_opt" in train and self._model.startswith("AdaTarget"):
             train["adatarget_opt"] = self._adatarget(train["adatarget_opt"])
             train.setdefault("grad_clip", 0.1)
-        terms = {"pixel_opt": "l1_gt_usm", "adatarget_opt": "l1_gt_usm",
-                 "perceptual_opt": "percep_gt_usm", "gan_opt": "gan_gt_usm"}  # fmt: skip
-        for name, key in terms.items():
-            if uses_sharp and sharpened[key] and isinstance(train.get(name), dict):
+        for name in self._sharp_targets():
+            if isinstance(train.get(name), dict):
                 train[name] = {**train[name], "target": "sharp"}
         return train
 
-    def _uses_sharp(self) -> bool:
-        """Whether the model compares with sharpened targets at all."""
-        asked = bool(self._options.pop("Use_sharpen", False))
-        if self._model in _POSITIVE or self._model == "Ours_PosNegGT_Model":
-            return False
-        return asked if self._model in ("Ours_Model", "AdaTarget_Model") else True
+    def _sharp_targets(self) -> list[str]:
+        """The losses that compare with the sharpened ground truth."""
+        options = self._options
+        uses = self._model in _READS_SHARP_TARGETS
+        if self._model in _READS_USE_SHARPEN:
+            uses = bool(options.pop("Use_sharpen", False))
+        if self._model not in _READS_SHARP_TARGETS:
+            return []
+        asked = {key: bool(options.pop(key, False)) for key in _SHARP_TARGETS}
+        return [name for key, names in _SHARP_TARGETS.items() if uses and asked[key]
+                for name in names]  # fmt: skip
 
     def _adatarget(self, section: Any) -> Any:
         sizes = {k: self._options.pop(k) for k in ("k_size", "s_size") if k in self._options}
-        network = self._options.pop("network_loc", None)
+        if "network_loc" not in self._options:
+            message = "is missing: the network that moves patches, which AdaTarget trains along."
+            raise OptionError([Fault("network_loc", message)])
+        network = self._options.pop("network_loc")
         return {**section, "network": network, **sizes} if isinstance(section, dict) else section
 
     def _like(self, kind: str, section: Any) -> Any:
@@ -282,6 +305,18 @@ class _Translator:
 
     def _came(self, ours: str, theirs: str) -> None:
         self._result.sources[ours] = theirs
+
+
+def _on_disk(section: Mapping[str, Any]) -> dict[str, str]:
+    """Folders that differ in capitals alone: the files say ``Original``, the data ``original``."""
+    found: dict[str, str] = {}
+    for key, value in section.items():
+        path = Path(str(value))
+        if key.startswith("dataroot") and path.name.lower() == "original" and not path.exists():
+            for other in path.parent.glob("*"):
+                if other.name.lower() == "original":
+                    found[key] = str(other)
+    return found
 
 
 def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
