@@ -76,6 +76,19 @@ def test_every_option_file_is_without_a_fault(path):
             {"train": {"gan_opt": {"type": "GANLoss", "gan_type": "vanilla"}}},
             "network_d: is missing: train.gan_opt needs a discriminator",
         ),
+        (
+            {"train": {"a_opt": {"type": "AdaTargetLoss", "network": {"type": "LocNet"}}}},
+            "train: needs 'optim_loc', the optimiser of train.a_opt.network.",
+        ),
+        (
+            {
+                "train": {
+                    "a_opt": {"type": "AdaTargetLoss", "network": {"type": "LocNet"}, "k_size": 5},
+                    "optim_loc": {"type": "Adam", "lr": 1e-3},
+                }
+            },
+            "LocNet takes patches of 390 values, 7 and 9 pixels wide, got 5 and 9",
+        ),
         ({"network_d": {"type": "TinyNet"}}, "network_d: needs one adversarial loss"),
         ({"network_d": {"type": "TinyNet"}}, "train: needs 'optim_d'"),
         ({"predictor": {"rouding": "round"}}, "predictor.rouding: predictor takes no such"),

@@ -73,6 +73,7 @@ def test_a_loss_is_finite_with_a_finite_gradient(name):
         "edge": (torch.rand(2, 1, 16, 16) > 0.7).byte(),
         "negative_votes": torch.tensor([2, 3]),
         "positive_votes": torch.tensor([3, 2]),
+        "num_annotators": torch.tensor([3, 3]),
     }
     images = ("negative", "positive", "original", "pred_ema")
     values |= {key: torch.rand(2, 3, 16, 16) for key in images}

@@ -35,15 +35,19 @@ class Registry:
         self._basicsr_name = basicsr_name
         self._classes: dict[str, Any] = {}
         self._aliases: dict[str, str] = {}
+        self._presets: dict[str, Mapping[str, Any]] = {}
         self._broken: dict[str, Exception] = {}
         self._discovered = False
 
-    def register(self, obj: Any = None, *, aliases: Sequence[str] = ()) -> Any:
+    def register(
+        self, obj: Any = None, *, aliases: Sequence[str] | Mapping[str, Mapping[str, Any]] = ()
+    ) -> Any:
         """Register a class or function under its own name; usable with and without brackets.
 
         Args:
             obj: the class, when used as ``@REGISTRY.register`` or called directly.
-            aliases: names that published option files and command lines use for it.
+            aliases: names that published option files and command lines use for it; with options
+                that such a name stands for, where it does.
 
         Raises:
             KeyError: another class already has one of the names.
@@ -56,6 +60,8 @@ class Registry:
                 raise KeyError(f"{self.kind} '{name}' is registered twice: {other} and {obj}")
         self._classes[obj.__name__] = obj
         self._aliases.update(dict.fromkeys(aliases, obj.__name__))
+        if isinstance(aliases, Mapping):
+            self._presets.update(aliases)
         return obj
 
     def get(self, name: str, suffix: str = "basicsr") -> Any:
@@ -122,8 +128,8 @@ class Registry:
         faults = self.faults(spec, where, given=given)
         if faults:
             raise OptionError(faults)
-        options = thaw(spec)
-        cls = self.get(options["type"])
+        cls = self.get(spec["type"])
+        options = {**self._presets.get(spec["type"], {}), **thaw(spec)}
         if takes_single_opt(cls):
             return cls(options)
         del options["type"]

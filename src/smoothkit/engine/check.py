@@ -214,6 +214,17 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
         report.faults.append(Fault("train", f"needs one of 'total_iter' and 'total_epochs'.{hint}"))
     if foreign is not None:
         _refuse_ours(train, foreign, report)
+    _check_companions(train, report)
+
+
+def _check_companions(train: Mapping[str, Any], report: Report) -> None:
+    """A network that a loss brings along comes with an optimiser."""
+    for name, section in loss_sections(train).items():
+        loss = _found(LOSS_REGISTRY, section["type"])
+        for letter, key in getattr(loss, "companions", {}).items():
+            if section.get(key) is not None and f"optim_{letter}" not in train:
+                message = f"needs 'optim_{letter}', the optimiser of train.{name}_opt.{key}."
+                report.faults.append(Fault("train", message))
 
 
 def _check_critic(options: Mapping[str, Any], report: Report) -> None:

@@ -56,6 +56,19 @@ def test_originals_are_all_there(folder: Path) -> None:
     assert sorted(data[1]) == ["gt", "gt_path"]
 
 
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [("PosNegGTOriDataset", "original"), ("PosNegGTPosDataset", "positive"),
+     ("TwoStageDegradation_PosNegGTPos_Dataset", "positive"),
+     ("PosNegGTPosNeg_Dataset", "positive_negative")],
+)  # fmt: skip
+def test_published_names_stand_for_their_use(folder: Path, name: str, use: str) -> None:
+    ours, theirs = (build(folder, type=kind, **o) for kind, o in
+                    (("HggtDataset", {"use": use}), (name, {})))  # fmt: skip
+    assert len(ours) == len(theirs)
+    assert ours[0].keys() == theirs[0].keys()
+
+
 def test_positives_are_drawn_evenly(folder: Path) -> None:
     data, name = build(folder, use="positive"), "0004-5-5"  # 03 and 04 are positive
     items = draws(data, 1)

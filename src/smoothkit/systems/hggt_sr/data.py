@@ -78,12 +78,12 @@ class GroundTruthDataset(ImageDataset):
 
 
 @DATASET_REGISTRY.register(
-    aliases=[
-        "PosNegGTOriDataset",
-        "PosNegGTPosDataset",
-        "PosNegGTPosNeg_Dataset",
-        "TwoStageDegradation_PosNegGTPos_Dataset",
-    ]
+    aliases={
+        "PosNegGTOriDataset": {"use": "original"},
+        "PosNegGTPosDataset": {"use": "positive"},
+        "PosNegGTPosNeg_Dataset": {"use": "positive_negative"},
+        "TwoStageDegradation_PosNegGTPos_Dataset": {"use": "positive"},
+    }
 )
 class HggtDataset(ImageDataset):
     """Sets of an original and its enhanced versions, of which annotators said what they think.

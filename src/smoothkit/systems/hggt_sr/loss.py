@@ -214,8 +214,13 @@ class AdaTargetLoss(Loss):
             ``train.optim_loc``. ~: nothing is moved.
         k_size, s_size: sides of the patches, and of those of the ground truth around them.
 
+    Raises:
+        ValueError: the network takes patches of other sizes.
+
     Source: AdaTarget (Jo et al., CVPR 2021).
     """
+
+    companions: ClassVar[dict[str, str]] = {"loc": "network"}
 
     def __init__(
         self,
@@ -228,6 +233,12 @@ class AdaTargetLoss(Loss):
         self.networks = nn.ModuleDict()
         if network is not None:
             self.networks["loc"] = build_network(network, where="network")
+            taken = getattr(self.networks["loc"], "WIDTH", None)
+            if taken not in (None, 3 * (k_size**2 + s_size**2)):
+                raise ValueError(
+                    f"k_size and s_size: {network['type']} takes patches of {taken} values, 7 and "
+                    f"9 pixels wide, got {k_size} and {s_size}."
+                )
         self.k_size, self.s_size = k_size, s_size
         self._has_warned = False
 
