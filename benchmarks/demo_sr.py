@@ -14,6 +14,7 @@ from pathlib import Path
 
 from common import report
 
+from smoothkit.systems.hggt_sr.labels import read_labels
 from smoothkit.systems.hggt_sr.measures import measure_of
 from smoothkit.systems.hggt_sr.multi_gt import multi_gt
 
@@ -49,7 +50,7 @@ def psnr(network: str, seed: int) -> float:
     folder = Path(f"results/{name}/visualization/held_out")
     metrics = ["psnr"]
     *_, (_, _, outcome) = multi_gt(
-        folder, DATA / "images", DATA / "labels", measure_of(metrics), metrics=metrics
+        folder, DATA / "images", read_labels(DATA / "labels"), measure_of(metrics), metrics=metrics
     )
     return outcome.mean("psnr")
 

@@ -130,7 +130,7 @@ def word_of(root: Path, name: str, version: str) -> str:
 
 def measured(root: Path) -> list[float]:
     metrics = ["psnr", "ssim"]
-    arguments = (root / "sr", root / "images", root / "labels", measure_of(metrics))
+    arguments = (root / "sr", root / "images", read_labels(root / "labels"), measure_of(metrics))
     *_, (_, _, outcome) = multi_gt(*arguments, metrics=metrics, workers=None)
     return [
         found.values[metric][version]

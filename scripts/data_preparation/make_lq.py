@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 
 from tqdm import tqdm
 
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.errors import OptionError
 from smoothkit.core.options import read_options
+from smoothkit.engine.published import in_our_form
 from smoothkit.systems.hggt_sr.low_quality import degrade_folder
 
 
@@ -25,8 +27,8 @@ def main() -> int:
     parser.add_argument("--out_dir", required=True, help="gets an image of the same name for each")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = parser.parse_args()
-    options = read_options(args.opt).data
-    if "degradation" not in options:
+    options = in_our_form(read_options(args.opt))[0].data
+    if not isinstance(options.get("degradation"), Mapping):
         raise OptionError(f"{args.opt}: has no section 'degradation', which says how to degrade.")
     made = degrade_folder(
         args.gt_dir, args.out_dir, options["degradation"], options.get("scale", 1), seed=args.seed

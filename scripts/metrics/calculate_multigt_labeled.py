@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--out_dir", default="results/multigt", help="default: %(default)s")
     parser.add_argument("--plot", action="store_true", help="also write plots.html")
     args = parser.parse_args()
-    return run_table(args, args.metrics.split(","))
+    return run_table(args, [name.strip() for name in args.metrics.split(",")])
 
 
 if __name__ == "__main__":

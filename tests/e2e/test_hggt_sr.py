@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from smoothkit.ops.io import read_image, write_image
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train
 from support.hggt import make_folder
@@ -248,3 +249,29 @@ def published(model: str, data: str) -> dict[str, Any]:
                     "Use_sharpen": True, "path_loc": {"pretrain_network_loc": None,
                     "param_key_loc": "params", "strict_load_loc": True}}  # fmt: skip
     return options
+
+
+def test_labelled_pairs_train_and_validate(folder: Path) -> None:
+    for path in Path("lq").iterdir():
+        write_image(f"small/original/{path.name}", read_image(path))
+    pairs = {"type": "LabelledPairDataset", "dataroot_gt": "images", "dataroot_lq": "small",
+             "dataroot_labels": "labels", "name": "pairs"}  # fmt: skip
+    options = {key: value for key, value in OURS.items() if key not in ("degradation", "network_d")}
+    options["datasets"] = {
+        "train": {**pairs, "gt_size": 32, "batch_size_per_gpu": 2, "num_worker_per_gpu": 0},
+        "val": {**pairs, "only_positive": False},
+    }
+    options["train"] = {
+        "total_iter": 4, "optim_g": ADAM, "pixel_opt": {"type": "L1Loss"}
+    }  # fmt: skip
+    options["val"] = {**OURS["val"], "val_freq": 2}
+    assert train(["-opt", write(options)]) == 0
+    assert [line["val"]["psnr"] for line in told("sr") if "val" in line]
+
+
+def test_a_validation_set_without_low_quality_images_is_refused(folder: Path, capfd) -> None:
+    val = {"type": "GroundTruthDataset", "name": "v", "dataroot_gt": "gt"}
+    datasets = {**OURS["datasets"], "val": val}
+    options = write(OURS, datasets=datasets, val={**OURS["val"], "val_freq": 1})
+    assert train(["-opt", options]) == 2
+    assert "this data set gives no 'lq', the image to restore" in capfd.readouterr().err

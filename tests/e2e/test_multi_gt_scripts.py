@@ -60,7 +60,7 @@ def test_the_text_file_is_written_where_the_published_script_puts_it(run, tmp_pa
     assert run("calculate_multigt_labeled_psnr_ssim", f"{GIVEN} --restored out/Test-100/") == 0
     written = (tmp_path / "out/psnr_ssim_Test-100.txt").read_text()
     assert written == meta["outputs"]["psnr_ssim"]["txt"]
-    assert capsys.readouterr().out in meta["outputs"]["psnr_ssim"]["stdout"]
+    assert capsys.readouterr().out == meta["outputs"]["psnr_ssim"]["stdout"]
 
 
 def test_methods_are_compared_the_best_first(run, folder, capsys):
@@ -82,7 +82,9 @@ def test_methods_are_compared_the_best_first(run, folder, capsys):
 def test_feature_distances_need_their_weights(run, folder, capsys, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder / "hub"))
     assert run("calculate_multigt_labeled_lpips", f"{GIVEN} --restored good") == 2
-    assert "alexnet-owt-7be5be79.pth: no such weights here" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "alexnet-owt-7be5be79.pth: no such weights here" in err
+    assert "Give the file as '--lpips_weights'" in err
     torch.manual_seed(0)
     save = lambda state, name: torch.save(state, folder / name)  # noqa: E731
     for name in ("alexnet", "vgg16"):
@@ -116,7 +118,7 @@ def damage_labels(folder: Path) -> None:
     ("damage", "told"),
     [
         (damage_name, "good/other_x4.png: no labels are called 'other'"),
-        (damage_truth, "images/01/0000-0-0_01.png: no such file"),
+        (damage_truth, "images/01/0000-0-0_01.png: missing, though it has labels"),
         (damage_size, "good/0000-0-0_x4.png: must have the size of 0000-0-0_01, 56x56, got 8x8"),
         (damage_labels, "good/0000-0-0_x4.png: its set has no positive ground truth"),
     ],
@@ -151,9 +153,45 @@ def test_methods_have_names_of_their_own(run, folder, capsys):
     assert "--names: must be 2 different names, got ['ours']" in capsys.readouterr().err
 
 
-def test_a_missing_label_file_and_an_unknown_metric_are_refused(run, folder, capsys):
+def test_a_set_without_all_its_labels_is_left_out(run, folder, capsys):
     (folder / "labels/B/0001-0-0.json").unlink()
-    assert run("calculate_multigt_labeled_psnr_ssim", f"{GIVEN} --restored good") == 2
-    assert "B/0001-0-0.json: missing" in capsys.readouterr().err
+    options = f"{GIVEN} --restored good"
+    assert run("calculate_multigt_labeled_psnr_ssim", options) == 2
+    err = capsys.readouterr().err
+    assert "left out: labels/B/0001-0-0.json: missing, only A and C labelled this set" in err
+    assert "skipped: good/0001-0-0_x4.png: no labels are called '0001-0-0'" in err
+    assert "left out: 1" in Path("psnr_ssim_good.txt").read_text()
+    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --strict") == 2
+
+
+def test_methods_over_different_sets_are_told_apart(run, folder, capsys):
+    (folder / "good/0000-0-0_x4.png").unlink()
+    options = f"{GIVEN} --restored good bad --metrics psnr --on_error skip"
+    assert run("calculate_multigt_labeled", options) == 0
+    told = capsys.readouterr()
+    assert [line.split(" | ")[-1].strip(" |") for line in told.out.splitlines()[2:4]] == ["3", "4"]
+    assert "over different sets" in told.err
+
+
+def test_ranges_of_sets_are_one_test_set(run, folder, capsys):
+    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --out_dir plain") == 0
+    for name in ("images", "labels"):
+        (folder / name).rename(folder / "0-3")
+        (folder / name).mkdir()
+        (folder / "0-3").rename(folder / name / "0-3")
+    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --out_dir ranges") == 0
+    plain, ranges = (Path(f"{name}/metrics.csv").read_text() for name in ("plain", "ranges"))
+    assert plain == ranges
+
+
+def test_a_result_equal_to_its_truth_is_measured(run, folder):
+    for path in (folder / "images/01").iterdir():
+        write_image(folder / f"same/{path.stem.removesuffix('_01')}_x.png", read_image(path))
+    options = f"{GIVEN} --restored same --metrics psnr --on_error skip"
+    assert run("calculate_multigt_labeled", options) == 0
+    assert "| same | inf [inf, inf] | 4 |" in Path("results/multigt/comparison.md").read_text()
+
+
+def test_an_unknown_metric_is_refused(run, folder, capsys):
     assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --metrics pnsr") == 2
     assert "pnsr: no such metric. Did you mean 'psnr'" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from smoothkit.metrics.perceptual import Lpips
 from smoothkit.metrics.several import psnr_ssim
 from smoothkit.ops.io import to_float, write_image
 from smoothkit.ops.tensor import to_tensor
+from smoothkit.systems.hggt_sr.labels import read_labels
 from smoothkit.systems.hggt_sr.measures import measure_of
 from smoothkit.systems.hggt_sr.multi_gt import Outcome, multi_gt, text_report
 from support.fill import fill
@@ -40,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def outcome_of(folder: Path, measure: Any, metrics: Sequence[str], **options: Any) -> Outcome:
-    arguments = (f"{folder}/Test-100/", folder / "images", folder / "labels", measure)
+    arguments = (f"{folder}/Test-100/", folder / "images", read_labels(folder / "labels"), measure)
     *_, (_, _, outcome) = multi_gt(*arguments, metrics=metrics, **options)
     return outcome
 

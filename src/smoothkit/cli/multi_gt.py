@@ -14,7 +14,8 @@ from smoothkit.cli.arguments import whole_number
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import write_text
 from smoothkit.models.load import device_called
-from smoothkit.systems.hggt_sr.comparison import markdown, sorted_rows, write_results
+from smoothkit.systems.hggt_sr.comparison import header_of, markdown, sorted_rows, write_results
+from smoothkit.systems.hggt_sr.labels import read_labels
 from smoothkit.systems.hggt_sr.measures import measure_of
 from smoothkit.systems.hggt_sr.multi_gt import Outcome, all_line, multi_gt, text_report
 
@@ -64,12 +65,18 @@ def evaluate(args: argparse.Namespace, metrics: Sequence[str]) -> list[Outcome]:
         device=device,
         **{name: getattr(args, name) for name in _WEIGHTS},
     )
+    faults: list[str] = []
+    labels = read_labels(args.json_path, faults=faults)
+    if faults and args.strict:
+        raise DataError(faults[0])
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
     outcomes = []
     for folder, title in zip(args.restored, titles_of(args.restored, args.names), strict=True):
         steps = multi_gt(
             folder,
             args.gts,
-            args.json_path,
+            labels,
             measure,
             metrics=metrics,
             suffix=args.suffix,
@@ -116,12 +123,17 @@ def tell(outcomes: Sequence[Outcome], on_error: str) -> int:
 def run_published(args: argparse.Namespace, metrics: Sequence[str], file: str) -> int:
     """One of the published scripts: a text file beside each folder of results."""
     heading = "/".join(name.upper() for name in metrics)
+    if "psnr" in metrics:
+        print(f"Testing {'Y channel' if args.test_y_channel else 'RGB channels'}.")
     outcomes = evaluate(args, metrics)
     for folder, outcome in zip(args.restored, outcomes, strict=True):
         place = Path(os.path.normpath(folder))
         path = place.parent / f"{file}_{place.name}.txt"
-        write_text(path, text_report(outcome, heading))
-        print(f"{heading} for testing dataset: {outcome.title}\n{all_line(outcome)}\n")
+        write_text(path, text_report(outcome, heading, place.name))
+        for found in outcome.sets:
+            if len(found.values[metrics[0]]) < 2:
+                print(f"{found.name}: has one positive ground truth alone.", file=sys.stderr)
+        print(f"{heading} for testing dataset: {place.name}\n{all_line(outcome)}\n")
     return tell(outcomes, args.on_error)
 
 
@@ -129,6 +141,9 @@ def run_table(args: argparse.Namespace, metrics: Sequence[str]) -> int:
     """All metrics in one pass: tables of all folders, best first."""
     outcomes = evaluate(args, metrics)
     write_results(outcomes, Path(args.out_dir), plot=args.plot)
-    print(markdown(["method", *metrics], sorted_rows(outcomes)), end="")
+    rows = sorted_rows(outcomes)
+    print(markdown(header_of(metrics), rows), end="")
+    if len({row[-1] for row in rows}) > 1:
+        print("The methods were measured over different sets: compare with care.", file=sys.stderr)
     print(args.out_dir)
     return tell(outcomes, args.on_error)

@@ -190,11 +190,14 @@ def _unpickling_reason(path: Path, error: Exception) -> str:
         return "is no checkpoint, but some other kind of file."
     text = str(error)
     if re.search("Unsupported|GLOBAL|WeightsUnpickler", text):
-        detail = next((line.strip() for line in text.splitlines() if "GLOBAL" in line), "")
+        found = re.search(r"GLOBAL\s+([\w.]+)", text)
+        detail = f" It names {found[1].rstrip('.')}." if found else ""
+        if detail.endswith("LocNet."):
+            detail += " scripts/data_preparation/convert_pickled_locnet.py converts it."
         return (
             "refused: it holds objects other than tensors and plain values, and loading them "
-            f"would run code. {detail}"
-        ).strip()
+            f"would run code.{detail}"
+        )
     return f"truncated, or not a checkpoint ({_first_line(error)})."
 
 

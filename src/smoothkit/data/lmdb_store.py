@@ -21,7 +21,7 @@ import lmdb
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_text
 from smoothkit.data.store import ImageStore
-from smoothkit.ops.io import decode_header, decode_image, encode_image
+from smoothkit.ops.io import ImageHeader, decode_header, decode_image, encode_image
 
 Encoding = Literal["png", "bmp", "keep"]
 
@@ -29,6 +29,7 @@ META_FILE = "meta_info.txt"
 _META_LINE = re.compile(r"(?P<name>.+) \(\d+,\d+,\d+\) \d+")
 _FIRST_MAP_SIZE = 1 << 26
 _IMAGES_PER_COMMIT = 64
+_HEADER_BYTES = 1 << 14
 
 
 class LmdbStore(ImageStore):
@@ -54,6 +55,16 @@ class LmdbStore(ImageStore):
         if value is None:
             raise DataError(f"{self.path(name)}: no such key, got '{_key(name).decode()}'.")
         return value
+
+    def header(self, name: str) -> ImageHeader:
+        # Of a file of megabytes only the first pages are touched.
+        with self._environment().begin(buffers=True) as transaction:
+            value = transaction.get(_key(name))
+            head = bytes(value[:_HEADER_BYTES]) if value is not None else b""
+        try:
+            return decode_header(head, self.path(name))
+        except DataError:  # missing, damaged, or with more in front of the sizes
+            return super().header(name)
 
     def _environment(self) -> lmdb.Environment:
         if self._opened is None or self._opened.process != os.getpid():

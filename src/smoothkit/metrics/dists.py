@@ -24,15 +24,24 @@ _CHANNELS = (3, 64, 128, 256, 512, 512)
 _SMALL = 1e-6
 
 
-def find_weights(weights: str | None = None, backbone: str | None = None) -> tuple[Path, Path]:
+def find_weights(
+    weights: str | None = None,
+    backbone: str | None = None,
+    *,
+    keys: tuple[str, str] = ("weights", "backbone"),
+) -> tuple[Path, Path]:
     """The published alpha and beta, and the backbone's ImageNet weights.
+
+    Args:
+        weights, backbone: files, if not where they are looked for.
+        keys: what the user gives these with.
 
     Raises:
         DataError: one is not on this machine; says where to put it.
     """
     return (
-        find_pretrained(_WEIGHTS, given=weights, key="weights"),
-        find_pretrained(_BACKBONE, given=backbone, key="backbone"),
+        find_pretrained(_WEIGHTS, given=weights, key=keys[0]),
+        find_pretrained(_BACKBONE, given=backbone, key=keys[1]),
     )
 
 

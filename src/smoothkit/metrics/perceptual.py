@@ -21,13 +21,15 @@ Backbone = Literal["alex", "vgg"]
 _FILES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
 
 
-def find_weights(net: Backbone = "alex", weights: str | None = None) -> Path:
-    """The file of the backbone's ImageNet weights.
+def find_weights(
+    net: Backbone = "alex", weights: str | None = None, *, key: str = "weights"
+) -> Path:
+    """The file of the backbone's ImageNet weights; ``key`` is what the user gives it with.
 
     Raises:
         DataError: it is not on this machine; says where to put it.
     """
-    return find_pretrained(_FILES[net], given=weights, key="weights")
+    return find_pretrained(_FILES[net], given=weights, key=key)
 
 
 @METRIC_REGISTRY.register

@@ -101,8 +101,9 @@ def test_without_a_negative_nobody_voted_for_one(folder: Path) -> None:
 
 def test_only_what_an_item_needs_is_decoded(folder: Path, monkeypatch) -> None:
     data = build(folder, use="positive")
-    read, names = data._store.read, []
-    monkeypatch.setattr(data._store, "read", lambda n, **o: names.append(n) or read(n, **o))
+    store, names = data._pictures._store, []
+    read = store.read
+    monkeypatch.setattr(store, "read", lambda n, **o: names.append(n) or read(n, **o))
     data[0]
     assert names == ["01/0001-0-0_01.png", "original/0001-0-0.png"]
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,27 @@ def test_any_number_of_versions_and_annotators_works(tmp_path: Path) -> None:
         read_labels(tmp_path, num_annotators=3)
 
 
+def test_ranges_hold_sets_of_their_own(folder: Path) -> None:
+    for name in ("0-1", "1-2"):
+        shutil.copytree(folder, folder.parent / "ranges" / name)
+    labels, alone = read_labels(folder.parent / "ranges"), read_labels(folder)
+    assert labels.names[:2] == ["0-1/0001-0-0", "0-1/0002-8-8"]
+    assert labels.codes.tolist() == 2 * alone.codes.tolist()
+    assert labels.num_annotators == 3
+
+
+def test_sets_with_faults_are_left_out_where_they_are_collected(folder: Path) -> None:
+    (folder / "C/0001-0-0.json").unlink()
+    (folder / "A/0002-8-8.json").write_text("{")
+    faults: list[str] = []
+    assert read_labels(folder, faults=faults).names == ["0003-1-2", "0004-5-5", "0005-3-3"]
+    assert [fault.partition(":")[0][-15:] for fault in faults] == [
+        "C/0001-0-0.json", "A/0002-8-8.json"
+    ]  # fmt: skip
+    with pytest.raises(DataError, match=r"C/0001-0-0\.json"):  # and nothing was cached
+        read_labels(folder)
+
+
 def test_counts(folder: Path) -> None:
     found = counts(read_labels(folder))
     assert found["sets"] == 5
@@ -109,7 +131,7 @@ def write(text: str):
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
-        (remove, r"C/0001-0-0.json: missing, got A/0001-0-0.json and B/0001-0-0.json only. Each "),
+        (remove, r"C/0001-0-0.json: missing, only A and B labelled this set. Each set"),
         (write("{"), r"C/0001-0-0.json: is no label file: Expecting"),
         (write("[]"), r"C/0001-0-0.json: is no label file"),
         (write('{"Picture_1": {}}'), r"is no label file: it has no Picture_1 and Picture_2"),
@@ -117,7 +139,7 @@ def write(text: str):
         (
             write('{"Picture_1": {"File": "original", "Label": null}, '
                   '"Picture_2": {"File": "01", "Label": "Positive"}}'),
-            r"C/0001-0-0.json: labels other pictures than the first file",
+            r"C/0001-0-0.json: has no label for 02, 03, 04, which another annotator has",
         ),
     ],
 )  # fmt: skip

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 from smoothkit.archs import build_network
 from smoothkit.core.errors import DataError
 from smoothkit.core.weights import load_file, network_state
+from smoothkit.data.lmdb_store import create_lmdb
+from smoothkit.data.store import open_store
 from smoothkit.ops.io import write_image
 from smoothkit.systems.hggt_sr.arch import LocNet
 from smoothkit.systems.hggt_sr.prepare import choose_images, convert_pickled_network
@@ -67,9 +70,30 @@ def test_a_folder_is_checked(run, capsys, tmp_path: Path) -> None:
     assert run("hggt_index", f"{FOLDERS} --check") == 2
     told = capsys.readouterr()
     assert "2 faults" in told.out
-    assert "0001-0-0_02.png: no such file" in told.err
+    assert "0001-0-0_02.png: missing, though it has labels" in told.err
     assert "0002-0-0_03.png: must have the size of the others of its set, 56x56" in told.err
     assert run("hggt_index", f"{FOLDERS} --annotators 4") == 2
+
+
+def test_all_faults_of_labels_are_told(run, capsys, tmp_path: Path) -> None:
+    (tmp_path / "labels/B/0001-0-0.json").unlink()
+    path = tmp_path / "labels/A/0002-0-0.json"
+    path.write_text(path.read_text().replace('"Negative"', '"Nagative"'))
+    shutil.copy("images/01/0000-0-0_01.png", "images/01/9999-0-0_01.png")
+    shutil.rmtree(tmp_path / "labels/C")
+    assert run("hggt_index", f"{FOLDERS} --check") == 2
+    err = capsys.readouterr().err
+    assert "labels: has labels of 2 annotators, needs 3" in err
+    assert "labels/B/0001-0-0.json: missing, only A labelled this set" in err
+    assert "labels/A/0002-0-0.json: the label of 02 is 'nagative', neither Positive, " in err
+    assert "images/01/9999-0-0_01.png: has no labels" in err
+    assert run("hggt_index", f"{FOLDERS} --check --annotators 2") == 2
+    assert "needs" not in capsys.readouterr().err.replace("Each set needs", "")
+
+
+def test_a_packed_folder_is_checked(run, capsys, tmp_path: Path) -> None:
+    create_lmdb(open_store("images", is_recursive=True), tmp_path / "images.lmdb")
+    assert run("hggt_index", "--image_dir images.lmdb --label_dir labels --check") == 0
 
 
 def test_images_are_drawn_by_a_seed(run, tmp_path: Path) -> None:
@@ -87,7 +111,9 @@ def test_a_pickled_locnet_is_converted_where_it_is_trusted(run, capsys, tmp_path
     net.__class__ = main.LocNet
     torch.save(net, "whole.pth")
     del main.LocNet
-    with pytest.raises(DataError, match=r"whole.pth: refused: .*would run code"):
+    with pytest.raises(
+        DataError, match=r"code. It names __main__.LocNet. .*convert_pickled_locnet"
+    ):
         load_file("whole.pth")
     assert run("convert_pickled_locnet", "whole.pth out.pth") == 2
     assert not Path("out.pth").exists()

@@ -128,7 +128,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
 
 def test_an_option_file_without_degradation_is_refused(run, tmp_path: Path, capsys) -> None:
-    (tmp_path / "o.yml").write_text(yaml.safe_dump({"name": "x"}))
+    (tmp_path / "o.yml").write_text(yaml.safe_dump({"name": "x", "degradation": 3}))
     assert run("data_preparation/make_lq", "-opt o.yml --gt_dir a --out_dir b") == 2
     assert "o.yml: has no section 'degradation'" in capsys.readouterr().err
 

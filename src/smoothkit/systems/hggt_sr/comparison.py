@@ -30,7 +30,8 @@ def summary(outcome: Outcome, metric: str, *, seed: int = 0) -> dict[str, float]
     means = np.array([fmean(v) for v in values])
     rng = np.random.default_rng(seed)
     drawn = means[rng.integers(len(means), size=(_DRAWS, len(means)))].mean(axis=1)
-    low, high = np.quantile(drawn, (0.025, 0.975))
+    # The nearest drawn value: between two of which one is infinite there is none.
+    low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
     return {
         "mean": float(means.mean()),
         "low": float(low),
@@ -42,7 +43,7 @@ def summary(outcome: Outcome, metric: str, *, seed: int = 0) -> dict[str, float]
 
 
 def sorted_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """A row a method, the best first by the first metric: mean and half-width of the interval."""
+    """A row a method, the best first by the first metric: means with intervals, number of sets."""
     metrics = outcomes[0].metrics
     sign = 1 if metrics[0] in LOWER_IS_BETTER else -1
     measured = [outcome for outcome in outcomes if outcome.sets]
@@ -50,9 +51,18 @@ def sorted_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
     for outcome in sorted(measured, key=lambda o: sign * o.mean(metrics[0])):
         cells = [summary(outcome, metric) for metric in metrics]
         rows.append(
-            [outcome.title, *(f"{c['mean']:.4f} [{c['low']:.4f}, {c['high']:.4f}]" for c in cells)]
+            [
+                outcome.title,
+                *(f"{c['mean']:.4f} [{c['low']:.4f}, {c['high']:.4f}]" for c in cells),
+                str(len(outcome.sets)),
+            ]
         )
     return rows
+
+
+def header_of(metrics: Sequence[str]) -> list[str]:
+    """Titles of the columns of ``sorted_rows``."""
+    return ["method", *metrics, "sets"]
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -64,7 +74,7 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def write_results(outcomes: Sequence[Outcome], folder: Path, *, plot: bool = False) -> None:
     """Write ``metrics.csv``, ``metrics.json``, ``comparison.md``, ``comparison.csv``, plots."""
     metrics = list(outcomes[0].metrics)
-    header = ["method", *metrics]
+    header = header_of(metrics)
     rows = sorted_rows(outcomes)
     write_text(folder / "metrics.csv", _csv(["method", "set", "version", *metrics], _all(outcomes)))
     content: dict[str, Any] = {

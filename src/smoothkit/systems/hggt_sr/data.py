@@ -5,7 +5,7 @@ Items are bytes where the files are, so that batches travel as bytes; networks g
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,16 +13,16 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
-from smoothkit.data.store import ImageStore, open_store
+from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, to_float
 from smoothkit.ops.label_votes import NEGATIVE, POSITIVE
 from smoothkit.systems.hggt_sr.labels import Labels, kept, read_labels
 from smoothkit.systems.hggt_sr.moves import Moves, check_kind
+from smoothkit.systems.hggt_sr.pictures import ORIGINAL, Pictures
 
 Use = Literal["original", "positive", "positive_negative"]
 
 _KEPT = {"original": "all", "positive": "positive", "positive_negative": "positive_or_negative"}
-_ORIGINAL = "original"
 
 
 @DATASET_REGISTRY.register(
@@ -123,8 +123,7 @@ class HggtDataset(ImageDataset):
         permute_colors: bool = False,
         alpha: Alpha = "refuse",
     ) -> None:
-        self._store = open_store(dataroot_gt, option="dataroot_gt", is_recursive=True)
-        self._files = _by_version(self._store)
+        self._pictures = Pictures(dataroot_gt, option="dataroot_gt")
         self._labels: Labels = read_labels(dataroot_labels)
         self._use = use
         self._rows = kept(self._labels, _KEPT[use])
@@ -141,45 +140,44 @@ class HggtDataset(ImageDataset):
         row = self._rows[index]
         chosen = self._draw(row, rng)
         wanted = dict.fromkeys(chosen.values())
-        images = [self._store.read(self._file(row, v), alpha=self._alpha) for v in wanted]
-        self._check_sizes(row, wanted, [image.shape[:2] for image in images])
+        name = self._labels.names[row]
+        images = [self._pictures.read(name, v, alpha=self._alpha) for v in wanted]
+        self._pictures.check_sizes(name, wanted, [image.shape[:2] for image in images])
         moved = dict(zip(wanted, self._moves(images, rng), strict=True))
-        item: dict[str, Any] = {name: moved[version] for name, version in chosen.items()}
+        item: dict[str, Any] = {key: moved[version] for key, version in chosen.items()}
         if self._use == "positive_negative":
             item["negative_votes"] = self._votes(row, chosen["negative"], missing=0)
             item["positive_votes"] = self._votes(
                 row, chosen["positive"], missing=self._labels.num_annotators
             )
             item["num_annotators"] = self._labels.num_annotators
-        return {**item, "gt_path": self._store.path(self._file(row, chosen["gt"]))}
+        return {**item, "gt_path": self._pictures.path(name, chosen["gt"])}
 
     def check(self) -> list[tuple[int, str]]:
         sizes: dict[str, tuple[int, int]] = {}
 
         def check(index: str) -> None:
-            row = self._rows[int(index)]
-            used = [_ORIGINAL, *(self._labels.versions if self._use != "original" else ())]
-            headers = []
-            for version in used:
-                file = self._file(row, version)
-                headers.append(self._store.header(file))
-                check_kind(self._store.path(file), headers[-1], self._alpha)
-            self._check_sizes(row, used, [(h.height, h.width) for h in headers])
-            self._moves.check(self._store.path(self._file(row, _ORIGINAL)), headers[0], sizes)
+            name = self._labels.names[self._rows[int(index)]]
+            used = [ORIGINAL, *(self._labels.versions if self._use != "original" else ())]
+            headers = [self._pictures.header(name, version) for version in used]
+            for version, header in zip(used, headers, strict=True):
+                check_kind(self._pictures.path(name, version), header, self._alpha)
+            self._pictures.check_sizes(name, used, [(h.height, h.width) for h in headers])
+            self._moves.check(self._pictures.path(name, ORIGINAL), headers[0], sizes)
 
         return check_each(map(str, range(len(self))), check)
 
     def _draw(self, row: int, rng: np.random.Generator) -> dict[str, str]:
         """Which version each image of the item is."""
         if self._use == "original":
-            return {"gt": _ORIGINAL}
-        positives = self._labelled(row, POSITIVE) or [_ORIGINAL]
-        chosen = {"gt": _one_of(positives, rng), "original": _ORIGINAL}
+            return {"gt": ORIGINAL}
+        positives = self._labelled(row, POSITIVE) or [ORIGINAL]
+        chosen = {"gt": _one_of(positives, rng), "original": ORIGINAL}
         if self._use == "positive":
             return chosen
         negatives = self._labelled(row, NEGATIVE)
         if not negatives:
-            return {**chosen, "negative": _ORIGINAL, "positive": _ORIGINAL}
+            return {**chosen, "negative": ORIGINAL, "positive": ORIGINAL}
         negative = _one_of(negatives, rng)
         return {**chosen, "negative": negative, "positive": _one_of(positives, rng)}
 
@@ -188,34 +186,9 @@ class HggtDataset(ImageDataset):
         return [self._labels.versions[column] for column in found]
 
     def _votes(self, row: int, version: str, *, missing: int) -> int:
-        if version == _ORIGINAL:
+        if version == ORIGINAL:
             return missing
         return int(self._labels.votes[row, self._labels.versions.index(version)])
-
-    def _file(self, row: int, version: str) -> str:
-        name = self._labels.names[row]
-        stem = name if version == _ORIGINAL else f"{name}_{version}"
-        file = self._files.get((version.lower(), stem))
-        if file is None:
-            raise DataError(
-                f"{self._store.path(f'{version}/{stem}.png')}: missing, though it has labels."
-            )
-        return file
-
-    def _check_sizes(
-        self, row: int, versions: Iterable[str], sizes: Sequence[tuple[int, ...]]
-    ) -> None:
-        for version, size in zip(versions, sizes, strict=True):
-            if size != sizes[0]:
-                path = self._store.path(self._file(row, version))
-                raise DataError(
-                    f"{path}: must have the size of the others of its set, "
-                    f"{sizes[0][0]}x{sizes[0][1]}, got {size[0]}x{size[1]}."
-                )
-
-
-def _one_of(versions: Sequence[str], rng: np.random.Generator) -> str:
-    return versions[int(rng.integers(len(versions)))]
 
 
 @DATASET_REGISTRY.register(aliases=["PairedLabeledImageDataset"])
@@ -248,11 +221,8 @@ class LabelledPairDataset(ImageDataset):
         gt_size: int | None = None,
         alpha: Alpha = "refuse",
     ) -> None:
-        self._stores = {
-            "lq": open_store(dataroot_lq, option="dataroot_lq", is_recursive=True),
-            "gt": open_store(dataroot_gt, option="dataroot_gt", is_recursive=True),
-        }
-        self._files = {key: _by_version(store) for key, store in self._stores.items()}
+        self._small = Pictures(dataroot_lq, option="dataroot_lq")
+        self._large = Pictures(dataroot_gt, option="dataroot_gt")
         labels = read_labels(dataroot_labels)
         rows = kept(labels, "positive" if only_positive else "all")
         self._names = [labels.names[row] for row in rows]
@@ -265,42 +235,25 @@ class LabelledPairDataset(ImageDataset):
         return len(self._names)
 
     def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        files = self._pair(index)
-        images = {k: self._stores[k].read(f, alpha=self._alpha) for k, f in files.items()}
-        paths = {k: self._stores[k].path(f) for k, f in files.items()}
-        self._moves.check_multiple(
-            paths["gt"], images["lq"].shape[:2], images["gt"].shape[:2], paths["lq"]
-        )
-        lq, gt = self._moves([to_float(images["lq"]), to_float(images["gt"])], rng)
-        return {"lq": lq, "gt": gt, "lq_path": paths["lq"], "gt_path": paths["gt"]}
+        name = self._names[index]
+        lq, gt = (p.read(name, ORIGINAL, alpha=self._alpha) for p in (self._small, self._large))
+        lq_path, gt_path = (p.path(name, ORIGINAL) for p in (self._small, self._large))
+        self._moves.check_multiple(gt_path, lq.shape[:2], gt.shape[:2], lq_path)
+        moved = self._moves([to_float(lq), to_float(gt)], rng)
+        return {"lq": moved[0], "gt": moved[1], "lq_path": lq_path, "gt_path": gt_path}
 
     def check(self) -> list[tuple[int, str]]:
         def check(index: str) -> None:
-            files = self._pair(int(index))
-            headers = {k: self._stores[k].header(f) for k, f in files.items()}
-            paths = {k: self._stores[k].path(f) for k, f in files.items()}
-            for key, header in headers.items():
-                check_kind(paths[key], header, self._alpha)
-            small, large = ((headers[k].height, headers[k].width) for k in ("lq", "gt"))
-            self._moves.check_multiple(paths["gt"], small, large, paths["lq"])
+            sizes, paths = [], []
+            for pictures in (self._small, self._large):
+                paths.append(pictures.path(self._names[int(index)], ORIGINAL))
+                header = pictures.header(self._names[int(index)], ORIGINAL)
+                check_kind(paths[-1], header, self._alpha)
+                sizes.append((header.height, header.width))
+            self._moves.check_multiple(paths[1], sizes[0], sizes[1], paths[0])
 
         return check_each(map(str, range(len(self))), check)
 
-    def _pair(self, index: int) -> dict[str, str]:
-        name, found = self._names[index], {}
-        for key, files in self._files.items():
-            file = files.get((_ORIGINAL, name))
-            if file is None:
-                missing = self._stores[key].path(f"{_ORIGINAL}/{name}.png")
-                raise DataError(f"{missing}: missing, though it has labels.")
-            found[key] = file
-        return found
 
-
-def _by_version(store: ImageStore) -> dict[tuple[str, str], str]:
-    """(version, stem) -> file name; the folder may be called ``Original``."""
-    found = {}
-    for name in store.names:
-        folder, _, file = name.rpartition("/")
-        found[folder.lower(), file.rpartition(".")[0]] = name
-    return found
+def _one_of(versions: Sequence[str], rng: np.random.Generator) -> str:
+    return versions[int(rng.integers(len(versions)))]

@@ -1,8 +1,8 @@
 """Labels of enhanced pictures: read once, voted, and kept beside the data.
 
-Layout: ``<root>/<annotator>/<set>.json``; a file holds ``Picture_1``, ``Picture_2``, ... with
-``File`` (``original``, ``01``, ...) and ``Label`` (null for the original; Positive, Similar or
-Negative).
+Layout: ``<root>/<annotator>/<set>.json``, or ``<root>/<range>/<annotator>/<set>.json``. A file
+holds ``Picture_1``, ``Picture_2``, ... with ``File`` (``original``, ``01``, ...) and ``Label``
+(null for the original; Positive, Similar or Negative).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from smoothkit.ops.label_votes import NEGATIVE, POSITIVE, SIMILAR, code_of, norm
 log = logging.getLogger(__name__)
 
 CACHE_FILE = ".smoothkit_labels.npz"
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Labels:
     """The effective labels of a folder of sets.
 
     Args:
-        names: of the sets, sorted.
+        names: of the sets, sorted; ``<range>/<set>`` where there are ranges.
         versions: folders of the enhanced pictures, such as ``01``.
         codes: (sets, versions) uint8, as in ``ops.label_votes``.
         votes: (sets, versions) uint8: annotators who gave that label.
@@ -63,12 +64,16 @@ class Labels:
         return np.asarray((self.codes == NEGATIVE).any(axis=1))
 
 
-def read_labels(root: str | Path, *, num_annotators: int | None = None) -> Labels:
+def read_labels(
+    root: str | Path, *, num_annotators: int | None = None, faults: list[str] | None = None
+) -> Labels:
     """The labels below ``root``, from the table beside them where no file has changed since.
 
     Args:
-        root: folder of the annotators' folders.
+        root: folder of the annotators' folders, or of ranges that hold such; sets of a range are
+            called ``<range>/<set>``.
         num_annotators: that each set needs; ~: as many as there are folders.
+        faults: gets what is wrong with sets, which are then left out; ~: the first one is raised.
 
     Raises:
         DataError: a folder or file is missing, cannot be read, or disagrees with the others.
@@ -80,8 +85,15 @@ def read_labels(root: str | Path, *, num_annotators: int | None = None) -> Label
     key = _fingerprint(files)
     labels = _cached(root / CACHE_FILE, key)
     if labels is None:
-        labels = _read(root, files)
-        _cache(root / CACHE_FILE, key, labels)
+        found: list[str] = []
+        labels = _read(root, files, found)
+        if found and faults is None:
+            raise DataError(found[0])
+        if not found:
+            _cache(root / CACHE_FILE, key, labels)
+        else:
+            assert faults is not None
+            faults += found
     if labels.num_unknown:
         log.warning(
             "%s: %d pictures have no label, or one of another word; they count as similar.",
@@ -92,25 +104,43 @@ def read_labels(root: str | Path, *, num_annotators: int | None = None) -> Label
 
 
 def _files(root: Path) -> dict[str, dict[str, os.stat_result]]:
-    """Annotator -> file name -> its state on disk, both sorted."""
-    try:
-        folders = sorted(
-            entry.name for entry in os.scandir(root) if entry.is_dir() and entry.name[0] != "."
-        )
-        found = {
-            folder: {
-                entry.name: entry.stat()
-                for entry in sorted(os.scandir(root / folder), key=lambda entry: entry.name)
-                if entry.name.endswith(".json") and entry.name[0] != "."
-            }
-            for folder in folders
-        }
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror}.") from error
-    found = {folder: files for folder, files in found.items() if files}
+    """Annotator -> file name, with its range where there is one -> its state on disk, sorted."""
+    found: dict[str, dict[str, os.stat_result]] = {}
+    for folder in _folders(root):
+        own = _label_files(root / folder, "")
+        if own:
+            found.setdefault(folder, {}).update(own)
+            continue
+        for annotator in _folders(root / folder):
+            files = _label_files(root / folder / annotator, f"{folder}/")
+            if files:
+                found.setdefault(annotator, {}).update(files)
     if not found:
         raise DataError(f"{root}: has no label files. They go to {root}/A/<set>.json and so on.")
-    return found
+    return dict(sorted(found.items()))
+
+
+def _folders(root: Path) -> list[str]:
+    try:
+        return sorted(e.name for e in os.scandir(root) if e.is_dir() and e.name[0] != ".")
+    except OSError as error:
+        raise DataError(f"{root}: cannot be read: {error.strerror}.") from error
+
+
+def _label_files(folder: Path, prefix: str) -> dict[str, os.stat_result]:
+    try:
+        return {
+            prefix + entry.name: entry.stat()
+            for entry in sorted(os.scandir(folder), key=lambda entry: entry.name)
+            if entry.name.endswith(".json") and entry.name[0] != "."
+        }
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read: {error.strerror}.") from error
+
+
+def _path(root: Path, annotator: str, name: str) -> Path:
+    outer, _, file = name.rpartition("/")
+    return root / outer / annotator / file
 
 
 def _fingerprint(files: dict[str, dict[str, os.stat_result]]) -> int:
@@ -123,24 +153,30 @@ def _fingerprint(files: dict[str, dict[str, os.stat_result]]) -> int:
     return zlib.crc32("\n".join(lines).encode("utf-8"))
 
 
-def _read(root: Path, files: dict[str, dict[str, os.stat_result]]) -> Labels:
-    names = sorted(set().union(*files.values()))
-    sets = [_of_set(root, name, files) for name in names]
-    versions = sorted(set().union(*sets))
-    codes = np.full((len(names), len(versions)), SIMILAR, np.uint8)
-    votes = np.zeros((len(names), len(versions)), np.uint8)
+def _read(root: Path, files: dict[str, dict[str, os.stat_result]], faults: list[str]) -> Labels:
+    sets: dict[str, dict[str, list[str | None]]] = {}
+    for name in sorted(set().union(*files.values())):
+        try:
+            sets[name] = _of_set(root, name, files)
+        except DataError as error:
+            faults.append(str(error))
+    versions = sorted(set().union(*sets.values()))
+    for name in [name for name, given in sets.items() if given.keys() != set(versions)]:
+        missing = ", ".join(sorted(set(versions) - sets[name].keys()))
+        path = _path(root, next(iter(files)), name)
+        faults.append(f"{path}: has no label for {missing}, which other sets have.")
+        del sets[name]
+    codes = np.full((len(sets), len(versions)), SIMILAR, np.uint8)
+    votes = np.zeros((len(sets), len(versions)), np.uint8)
     num_unknown = 0
-    for row, (name, given) in enumerate(zip(names, sets, strict=True)):
-        if given.keys() != set(versions):
-            missing = ", ".join(sorted(set(versions) - given.keys()))
-            raise DataError(f"{root}: {name} has no label for {missing}, which others have.")
+    for row, given in enumerate(sets.values()):
         for column, version in enumerate(versions):
             label, count = vote(given[version])
             code = code_of(label)
             num_unknown += code is None
             codes[row, column] = SIMILAR if code is None else code
             votes[row, column] = count
-    stems = [name.removesuffix(".json") for name in names]
+    stems = [name.removesuffix(".json") for name in sets]
     return Labels(stems, versions, codes, votes, len(files), num_unknown)
 
 
@@ -149,19 +185,44 @@ def _of_set(
 ) -> dict[str, list[str | None]]:
     """Version -> the labels of all annotators."""
     if missing := [folder for folder in files if name not in files[folder]]:
-        held = " and ".join(f"{folder}/{name}" for folder in files if folder not in missing)
+        held = " and ".join(folder for folder in files if folder not in missing)
         raise DataError(
-            f"{root / missing[0] / name}: missing, got {held} only. Each set needs "
-            f"{len(files)} annotators."
+            f"{_path(root, missing[0], name)}: missing, only {held} labelled this set. Each set "
+            f"needs {len(files)} annotators."
         )
-    labels: dict[str, list[str | None]] = {}
-    for number, folder in enumerate(files):
-        given = dict(_pictures(root / folder / name))
-        if number and given.keys() != labels.keys():
-            raise DataError(f"{root / folder / name}: labels other pictures than the first file.")
-        for version, label in given.items():
-            labels.setdefault(version, []).append(label)
-    return labels
+    given = {folder: dict(_pictures(_path(root, folder, name))) for folder in files}
+    versions = sorted(set().union(*given.values()))
+    for folder, labels in given.items():
+        if alone := [version for version in versions if version not in labels]:
+            raise DataError(
+                f"{_path(root, folder, name)}: has no label for {', '.join(alone)}, which another "
+                "annotator has."
+            )
+    return {version: [labels[version] for labels in given.values()] for version in versions}
+
+
+def odd_labels(root: str | Path) -> list[str]:
+    """Labels other than the three words, a line each; every file is opened.
+
+    Raises:
+        DataError: a folder cannot be read.
+    """
+    root = Path(root)
+    lines = []
+    for annotator, files in _files(root).items():
+        for name in files:
+            path = _path(root, annotator, name)
+            try:
+                pictures = list(_pictures(path))
+            except DataError:
+                continue  # told by ``read_labels``
+            lines += [
+                f"{path}: the label of {version} is {'null' if word is None else repr(word)}, "
+                "neither Positive, Similar nor Negative."
+                for version, word in pictures
+                if code_of(word) is None
+            ]
+    return lines
 
 
 def _pictures(path: Path) -> Iterator[tuple[str, str | None]]:
@@ -183,7 +244,7 @@ def _numbered(content: dict[str, Any]) -> list[tuple[str, Any]]:
     pictures = [
         (int(key.removeprefix("Picture_")), key, value)
         for key, value in content.items()
-        if key.startswith("Picture_")
+        if re.fullmatch(r"Picture_[0-9]+", key)
     ]
     if len(pictures) < 2:
         raise ValueError("it has no Picture_1 and Picture_2")

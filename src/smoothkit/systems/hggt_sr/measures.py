@@ -56,9 +56,14 @@ def measure_of(
         parts.append(_Fidelity(crop_border, test_y_channel))
     judges: dict[str, torch.nn.Module] = {}
     if "lpips" in metrics:
-        judges["lpips"] = load_lpips("alex", find_lpips("alex", lpips_weights), device)
+        judges["lpips"] = load_lpips(
+            "alex", find_lpips("alex", lpips_weights, key="--lpips_weights"), device
+        )
     if "dists" in metrics:
-        judges["dists"] = load_dists(*find_dists(dists_weights, vgg_weights), device)
+        judges["dists"] = load_dists(
+            *find_dists(dists_weights, vgg_weights, keys=("--dists_weights", "--vgg_weights")),
+            device,
+        )
 
     def measure(result: np.ndarray, truths: Sequence[np.ndarray]) -> Mapping[str, Sequence[float]]:
         values: Values = {}

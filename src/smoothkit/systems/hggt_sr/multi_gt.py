@@ -16,7 +16,8 @@ from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import read_image
 from smoothkit.ops.label_votes import NAMES, POSITIVE
-from smoothkit.systems.hggt_sr.labels import Labels, read_labels
+from smoothkit.systems.hggt_sr.labels import Labels
+from smoothkit.systems.hggt_sr.pictures import Pictures
 
 # From a result and its ground truths, (H, W, 3) BGR, to values by metric, one for each of them.
 Measure = Callable[[np.ndarray, Sequence[np.ndarray]], Mapping[str, Sequence[float]]]
@@ -65,7 +66,7 @@ class Outcome:
 def multi_gt(
     restored: str | Path,
     gts: str | Path,
-    json_path: str | Path,
+    labels: Labels,
     measure: Measure,
     *,
     metrics: Sequence[str],
@@ -78,7 +79,7 @@ def multi_gt(
     Args:
         restored: folder of ``<set>_<suffix>.png``.
         gts: folder of ``01/<set>_01.png``, ...
-        json_path: folder of ``<annotator>/<set>.json``.
+        labels: of the sets.
         measure: what is measured.
         metrics: its names.
         suffix: behind the names of results; ~: what stands behind the last underscore.
@@ -86,21 +87,23 @@ def multi_gt(
         workers: sets at a time; None for one a core.
 
     Raises:
-        DataError: a folder is missing or empty, or labels cannot be read.
+        DataError: a folder is missing or empty, or sets of two ranges have one name.
 
     Source: HGGT (arXiv 2303.13069), published evaluation.
     """
     folder = os.path.normpath(restored)
     outcome = Outcome(title or Path(folder).name, metrics)
-    labels = read_labels(json_path)
+    pictures = Pictures(gts, option="--gts")
+    rows = _rows_by_name(labels)
     names = FolderStore(folder).names
     if not names:
         raise DataError(f"{folder}: has no images.")
 
     def finish(file: str) -> SetResult | str:
         try:
-            return _of_set(Path(folder) / file, Path(gts), labels, measure, suffix)
-        except (DataError, ValueError) as error:
+            path = Path(folder) / file
+            return _of_set(path, pictures, labels, rows, measure, suffix)
+        except DataError as error:
             return str(error)
 
     for number, found in enumerate(in_threads(finish, names, workers), 1):
@@ -111,13 +114,29 @@ def multi_gt(
         yield number, len(names), outcome
 
 
+def _rows_by_name(labels: Labels) -> dict[str, int]:
+    """Row of each set by its name without a range."""
+    rows: dict[str, int] = {}
+    for row, name in enumerate(labels.names):
+        own = name.rpartition("/")[2]
+        if own in rows:
+            raise DataError(f"labels: {labels.names[rows[own]]} and {name} cannot be told apart.")
+        rows[own] = row
+    return rows
+
+
 def _of_set(
-    path: Path, gts: Path, labels: Labels, measure: Measure, suffix: str | None
+    path: Path,
+    pictures: Pictures,
+    labels: Labels,
+    rows: Mapping[str, int],
+    measure: Measure,
+    suffix: str | None,
 ) -> SetResult:
     name = _set_name(path, suffix)
-    if name not in labels.names:
+    if name not in rows:
         raise DataError(f"{path}: no labels are called '{name}'. Name results <set>_<suffix>.png.")
-    row = labels.names.index(name)
+    row = rows[name]
     words = {
         version: NAMES[code].capitalize()
         for version, code in zip(labels.versions, labels.codes[row].tolist(), strict=True)
@@ -130,7 +149,7 @@ def _of_set(
     if not positives:
         raise DataError(f"{path}: its set has no positive ground truth.")
     result = read_image(path, alpha="drop")
-    truths = [_truth(gts, name, version) for version in positives]
+    truths = [pictures.read(labels.names[row], v, alpha="drop") for v in positives]
     for version, truth in zip(positives, truths, strict=True):
         if truth.shape != result.shape:
             size, wanted = result.shape[:2], truth.shape[:2]
@@ -140,7 +159,7 @@ def _of_set(
             )
     try:
         values = measure(result, truths)
-    except (RuntimeError, AssertionError) as error:  # such as NIQE of a small image
+    except (RuntimeError, AssertionError, ValueError) as error:  # such as of a small image
         raise DataError(f"{path}: cannot be measured: {error}") from error
     named = {
         metric: dict(zip(positives, numbers, strict=True)) for metric, numbers in values.items()
@@ -156,17 +175,14 @@ def _set_name(path: Path, suffix: str | None) -> str:
     return path.stem.removesuffix(f"_{suffix}")
 
 
-def _truth(gts: Path, name: str, version: str) -> np.ndarray:
-    return read_image(gts / version / f"{name}_{version}.png", alpha="drop")
-
-
-def text_report(outcome: Outcome, heading: str) -> str:
+def text_report(outcome: Outcome, heading: str, dataset: str | None = None) -> str:
     """The text file that the published scripts write.
 
     Args:
         heading: the metrics' names as they stand there, such as ``PSNR/SSIM``.
+        dataset: name of the folder of results; ~: the outcome's title.
     """
-    lines = ["", f"{heading} for testing dataset: {outcome.title}."]
+    lines = ["", f"{heading} for testing dataset: {dataset or outcome.title}."]
     for found in outcome.sets:
         words = " ".join(f"{version}:{word}" for version, word in found.labels.items())
         lines.append(f"{found.name} {words}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import pickle
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,12 +11,18 @@ from typing import Literal
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import link_or_copy
+from smoothkit.core.files import link_or_copy, write_bytes
 from smoothkit.core.weights import save_file
 from smoothkit.data.store import FolderStore
-from smoothkit.ops.io import read_header
+from smoothkit.ops.io import read_bytes
 from smoothkit.ops.label_votes import NAMES
 from smoothkit.systems.hggt_sr.labels import Labels
+from smoothkit.systems.hggt_sr.pictures import ORIGINAL, Pictures
+
+# What reading a file that is no pickled module, or one of an unknown program, ends in.
+_NO_MODULE = (
+    AttributeError, ImportError, KeyError, pickle.UnpicklingError, EOFError, RuntimeError, OSError
+)  # fmt: skip
 
 Way = Literal["link", "copy"]
 
@@ -31,13 +37,9 @@ def labelled_files(images: str | Path, labels: Labels, word: str) -> Iterator[Pa
     Raises:
         DataError: a picture with that label is missing.
     """
-    code = NAMES.index(word)
-    for row, column in np.argwhere(labels.codes == code):
-        version = labels.versions[column]
-        path = Path(images) / version / f"{labels.names[row]}_{version}.png"
-        if not path.exists():
-            raise DataError(f"{path}: missing, though it has labels.")
-        yield path
+    pictures = Pictures(images, option="--image_dir")
+    for row, column in np.argwhere(labels.codes == NAMES.index(word)):
+        yield Path(pictures.path(labels.names[row], labels.versions[column]))
 
 
 def gather(files: Sequence[Path], out_dir: str | Path, way: Way) -> int:
@@ -52,40 +54,32 @@ def gather(files: Sequence[Path], out_dir: str | Path, way: Way) -> int:
         if target.exists() and not os.path.samefile(path, target):
             if target.read_bytes() != path.read_bytes():
                 raise DataError(f"{target}: is there already, with other content.")
-            continue
-        if way == "link":
+        elif way == "link":
             link_or_copy(path, target)
-            continue
-        out_dir.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
-        shutil.copyfile(path, partial)
-        os.replace(partial, target)
+        else:
+            write_bytes(target, read_bytes(path))
     return len(files)
 
 
 def folder_faults(images: str | Path, labels: Labels) -> list[str]:
-    """What is wrong with the pictures that labels speak of: missing, unreadable, of other sizes."""
+    """What is wrong with pictures: missing, unreadable, of other sizes, or without labels."""
+    pictures = Pictures(images, option="--image_dir")
     faults = []
-    # The published options say Original where the data have original.
-    folders = {path.name.lower(): path.name for path in Path(images).glob("*")}
     for name in labels.names:
-        first: tuple[int, int] | None = None
-        for version in ("original", *labels.versions):
-            stem = name if version == "original" else f"{name}_{version}"
-            path = Path(images) / folders.get(version, version) / f"{stem}.png"
+        versions, sizes = [], []
+        for version in (ORIGINAL, *labels.versions):
             try:
-                header = read_header(path)
+                header = pictures.header(name, version)
             except DataError as error:
                 faults.append(str(error))
                 continue
-            size = (header.height, header.width)
-            first = first or size
-            if size != first:
-                faults.append(
-                    f"{path}: must have the size of the others of its set, "
-                    f"{first[0]}x{first[1]}, got {size[0]}x{size[1]}."
-                )
-    return faults
+            versions.append(version)
+            sizes.append((header.height, header.width))
+        try:
+            pictures.check_sizes(name, versions, sizes)
+        except DataError as error:
+            faults.append(str(error))
+    return [*faults, *(f"{p}: has no labels." for p in pictures.without_labels(labels.names))]
 
 
 def choose_images(
@@ -113,7 +107,6 @@ def convert_pickled_network(source: str | Path, target: str | Path) -> int:
     Raises:
         DataError: it is no such file.
     """
-    import pickle
     import sys
 
     import torch
@@ -125,8 +118,10 @@ def convert_pickled_network(source: str | Path, target: str | Path) -> int:
     main.LocNet = LocNet  # type: ignore[attr-defined]  # where the published program had its class
     try:
         module = torch.load(source, map_location="cpu", weights_only=False)
-        state = {key: value.clone() for key, value in module.state_dict().items()}
-    except (AttributeError, pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
+        state = {
+            key.removeprefix("module."): value.clone() for key, value in module.state_dict().items()
+        }
+    except _NO_MODULE as error:
         raise DataError(f"{source}: holds no pickled module: {error}") from error
     finally:
         if had is None:
