@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest import mock
 
 import cv2
 import lpips
@@ -173,7 +174,10 @@ def time_samples(root: Path, repeats: int = 40) -> dict[str, float]:
 
 
 def time_features(root: Path, sets: int = 6) -> dict[str, float]:
-    """LPIPS and DISTS with random weights: each pair by itself, over a set's pairs at once."""
+    """LPIPS and DISTS with random weights: each pair by itself, over a set's pairs at once.
+
+    Plain is the package lpips, and the same DISTS in the layout that images have.
+    """
     torch.manual_seed(0)
     published = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False).eval()
     published.requires_grad_(False)
@@ -193,9 +197,7 @@ def time_features(root: Path, sets: int = 6) -> dict[str, float]:
             for truth in stack[1:]
         ],
         "lpips": lambda: [v for s in images.values() for v in ours(s[:1], s[1:]).tolist()],
-        "dists plain": lambda: [
-            float(dists(stack[:1], truth[None])) for stack in images.values() for truth in stack[1:]
-        ],
+        "dists plain": lambda: plain_dists(dists, list(images.values())),
         "dists": lambda: [v for s in images.values() for v in dists(s[:1], s[1:]).tolist()],
     }
     values = {name: function() for name, function in functions.items()}
@@ -203,6 +205,11 @@ def time_features(root: Path, sets: int = 6) -> dict[str, float]:
         np.testing.assert_allclose(values[name], values[f"{name} plain"], rtol=1e-3, atol=1e-5)
     seconds = interleaved(functions, repeats=3)
     return {name: seconds[f"{name} plain"] / seconds[name] for name in ("lpips", "dists")}
+
+
+def plain_dists(dists: Dists, stacks: list[torch.Tensor]) -> list[float]:
+    with mock.patch("smoothkit.metrics.dists.fast_layout", lambda images: images):
+        return [float(dists(stack[:1], truth[None])) for stack in stacks for truth in stack[1:]]
 
 
 def time_labels(root: Path, count: int) -> dict[str, float]:

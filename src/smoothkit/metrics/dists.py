@@ -15,6 +15,7 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.weights import load_file, load_into, network_state
 from smoothkit.metrics.base import metric
+from smoothkit.ops.tensor import fast_layout
 
 _BACKBONE = "vgg16-397923af.pth"
 _WEIGHTS = "dists_weights.pt"
@@ -125,7 +126,7 @@ class Dists(nn.Module):
     def _maps(self, image: Tensor) -> list[Tensor]:
         """The image itself and the features of each stage."""
         maps = [image]
-        features = (image - self.mean) / self.std
+        features = fast_layout((image - self.mean) / self.std)
         for number in range(1, len(_STAGES) + 1):
             features = getattr(self, f"stage{number}")(features)
             maps.append(features)

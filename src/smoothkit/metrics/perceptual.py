@@ -15,6 +15,7 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.weights import load_file, load_into, network_state
 from smoothkit.metrics.base import metric
+from smoothkit.ops.tensor import fast_layout
 
 Backbone = Literal["alex", "vgg"]
 # As torchvision publishes them.
@@ -73,7 +74,7 @@ class Lpips(nn.Module):
             truths: (K, 3, H, W).
         """
         judge = self.published
-        images = judge.scaling_layer(2 * torch.cat([pred, truths]) - 1)
+        images = fast_layout(judge.scaling_layer(2 * torch.cat([pred, truths]) - 1))
         total: Tensor | float = 0.0
         for features, weigh in zip(judge.net(images), judge.lins, strict=True):
             length = features.square().sum(1, keepdim=True).sqrt()

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
+from torch.utils.data import get_worker_info
 
 from smoothkit.core.errors import DataError
+from smoothkit.core.parallel import in_threads
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.store import open_store
@@ -141,7 +143,9 @@ class HggtDataset(ImageDataset):
         chosen = self._draw(row, rng)
         wanted = dict.fromkeys(chosen.values())
         name = self._labels.names[row]
-        images = [self._pictures.read(name, v, alpha=self._alpha) for v in wanted]
+        # Data workers share the cores by samples; without them one sample is decoded by all.
+        workers = 1 if get_worker_info() is not None else None
+        images = list(in_threads(lambda v: self._read(name, v), list(wanted), workers))
         self._pictures.check_sizes(name, wanted, [image.shape[:2] for image in images])
         moved = dict(zip(wanted, self._moves(images, rng), strict=True))
         item: dict[str, Any] = {key: moved[version] for key, version in chosen.items()}
@@ -166,6 +170,9 @@ class HggtDataset(ImageDataset):
             self._moves.check(self._pictures.path(name, ORIGINAL), headers[0], sizes)
 
         return check_each(map(str, range(len(self))), check)
+
+    def _read(self, name: str, version: str) -> np.ndarray:
+        return self._pictures.read(name, version, alpha=self._alpha)
 
     def _draw(self, row: int, rng: np.random.Generator) -> dict[str, str]:
         """Which version each image of the item is."""
