@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from smoothkit.models import build_model
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train
@@ -207,6 +208,14 @@ def test_published_files_train_resume_and_test(folder: Path, model: str, data: s
     assert evaluate(["-opt", write(test)]) == 0
     assert len(list(Path("results/tested/visualization/Set5").glob("*_Su.png"))) == 4
     assert json.loads(Path("results/tested/metrics.json").read_text())["Set5"]["psnr"]["count"] == 4
+
+
+def test_a_published_file_builds_its_model_in_python(folder: Path) -> None:
+    options = published("Ours_PosNegGT_Model", "PosNegGTPosNeg_Dataset")
+    model = build_model({**options, "is_train": True})
+    assert set(model.terms) == {"pixel", "negative"}
+    assert model.critic is not None
+    assert options["model_type"] == "Ours_PosNegGT_Model"
 
 
 def published(model: str, data: str) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import re
 from dataclasses import replace
 
 from smoothkit.core.options import OptionFile, thaw
-from smoothkit.core.registry import system_modules
+from smoothkit.core.translation import translation_of
 from smoothkit.engine.check import check
 
 _READ_BY_KEY = re.compile(r"(datasets\.[^.]+|train|path|val|logger|dist_params)\.[^.]+")
@@ -16,23 +15,17 @@ _READ_BY_KEY = re.compile(r"(datasets\.[^.]+|train|path|val|logger|dist_params)\
 def in_our_form(file: OptionFile) -> tuple[OptionFile, list[str]]:
     """The file translated by the system that knows it, and the keys that nothing reads.
 
-    A file in our own form comes back as it is. Each system's ``reference.py`` may define
-    ``translate(options)``, which gives None for what is none of its files, else ``options``,
-    ``unread`` and ``sources``: where, in the file, a path of ours came from.
+    A file in our own form comes back as it is.
     """
-    for module in system_modules("reference"):
-        translate = getattr(importlib.import_module(module), "translate", None)
-        found = translate(thaw(file.data)) if translate is not None else None
-        if found is not None:
-            places = {
-                ours: file.places[theirs]
-                for ours, theirs in found.sources.items()
-                if theirs in file.places
-            }
-            renamed = replace(file, places={**file.places, **places})
-            read, unread = _without_unread(renamed.with_data(found.options))
-            return read, [*found.unread, *unread]
-    return file, []
+    found = translation_of(file.data)
+    if found is None:
+        return file, []
+    places = {
+        ours: file.places[theirs] for ours, theirs in found.sources.items() if theirs in file.places
+    }
+    renamed = replace(file, places={**file.places, **places})
+    read, unread = _without_unread(renamed.with_data(found.options))
+    return read, [*found.unread, *unread]
 
 
 def _without_unread(file: OptionFile) -> tuple[OptionFile, list[str]]:

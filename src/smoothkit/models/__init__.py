@@ -10,7 +10,7 @@ def build_model(opt: Mapping[str, Any], runtime: Any = None) -> Any:
     """The model that an option file's ``model_type`` names, on its device, weights loaded.
 
     Args:
-        opt: the whole option file; left as it is.
+        opt: the whole option file, in our form or a published one; left as it is.
         runtime: where this process runs; by default found from ``opt``.
 
     Raises:
@@ -21,7 +21,11 @@ def build_model(opt: Mapping[str, Any], runtime: Any = None) -> Any:
     from smoothkit.core.registry import MODEL_REGISTRY
     from smoothkit.core.runtime import Runtime
     from smoothkit.core.signature import parameters, takes_single_opt
+    from smoothkit.core.translation import translation_of
 
+    published = translation_of(opt)
+    if published is not None:
+        opt = published.options
     cls = MODEL_REGISTRY.get(opt.get("model_type", "RestorationModel"))
     runtime = runtime or Runtime.of(opt)
     if takes_single_opt(cls):
