@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import os
+import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 import yaml
 
 SUPPORT = Path(__file__).parent / "support"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 os.environ["SMOOTHKIT_SYSTEMS"] = str(SUPPORT / "systems")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -69,5 +72,22 @@ def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*args: str, timeout: float = 300, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, *args]
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, **options)
+
+    return run
+
+
+@pytest.fixture
+def run_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], int]:
+    """Runs a file below ``scripts/`` in this process and in ``tmp_path``; returns its exit code.
+
+    The arguments are one line, as in a shell. What is printed is for ``capsys`` to read.
+    """
+    monkeypatch.chdir(tmp_path)
+
+    def run(script: str, arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", [script, *shlex.split(arguments)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPTS / script), run_name="__main__")
+        return int(ended.value.code or 0)
 
     return run

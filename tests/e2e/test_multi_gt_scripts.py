@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +15,11 @@ from smoothkit.ops.io import read_image, write_image
 from support.hggt import by_all, make_folder, write_labels
 from support.oracle import Case
 
-SCRIPTS = Path(__file__).parents[2] / "scripts/metrics"
+TABLE = "metrics/calculate_multigt_labeled.py"
+PSNR_SSIM = "metrics/calculate_multigt_labeled_psnr_ssim.py"
+LPIPS = "metrics/calculate_multigt_labeled_lpips.py"
 GIVEN = "--gts images --json_path labels"
 CASE = Case("hggt_posneg_sr", "test100_metrics")
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-
-    def run_script(name: str, arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", [name, *arguments.split()])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
-        return int(ended.value.code or 0)
-
-    return run_script
 
 
 @pytest.fixture
@@ -48,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_text_file_is_written_where_the_published_script_puts_it(run, tmp_path, capsys):
+def test_the_text_file_is_written_where_the_published_script_puts_it(run_script, tmp_path, capsys):
     from support.hggt import write_pictures
 
     meta = CASE.meta
@@ -57,14 +45,14 @@ def test_the_text_file_is_written_where_the_published_script_puts_it(run, tmp_pa
                        ("original", "01", "02", "03", "04")])  # fmt: skip
         write_labels(tmp_path / "labels", name, meta["labels"][name])
         write_image(tmp_path / f"out/Test-100/{name}_x.png", CASE[f"{name}/sr"])
-    assert run("calculate_multigt_labeled_psnr_ssim", f"{GIVEN} --restored out/Test-100/") == 0
+    assert run_script(PSNR_SSIM, f"{GIVEN} --restored out/Test-100/") == 0
     written = (tmp_path / "out/psnr_ssim_Test-100.txt").read_text()
     assert written == meta["outputs"]["psnr_ssim"]["txt"]
     assert capsys.readouterr().out == meta["outputs"]["psnr_ssim"]["stdout"]
 
 
-def test_methods_are_compared_the_best_first(run, folder, capsys):
-    assert run("calculate_multigt_labeled", f"{GIVEN} --restored bad good --plot --out_dir o") == 0
+def test_methods_are_compared_the_best_first(run_script, folder, capsys):
+    assert run_script(TABLE, f"{GIVEN} --restored bad good --plot --out_dir o") == 0
     printed = capsys.readouterr().out.splitlines()
     assert [line.split(" ")[1] for line in printed[:4]] == ["method", "---", "good", "bad"]
     found = json.loads(Path("o/metrics.json").read_text())
@@ -79,9 +67,9 @@ def test_methods_are_compared_the_best_first(run, folder, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_feature_distances_need_their_weights(run, folder, capsys, monkeypatch):
+def test_feature_distances_need_their_weights(run_script, folder, capsys, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(folder / "hub"))
-    assert run("calculate_multigt_labeled_lpips", f"{GIVEN} --restored good") == 2
+    assert run_script(LPIPS, f"{GIVEN} --restored good") == 2
     err = capsys.readouterr().err
     assert "alexnet-owt-7be5be79.pth: no such weights here" in err
     assert "Give the file as '--lpips_weights'" in err
@@ -93,7 +81,7 @@ def test_feature_distances_need_their_weights(run, folder, capsys, monkeypatch):
     save({key: torch.rand(1, 1475, 1, 1) for key in ("alpha", "beta")}, "d.pt")
     weights = "--lpips_weights alexnet.pth --dists_weights d.pt --vgg_weights vgg16.pth"
     options = f"{GIVEN} --restored bad good --metrics lpips,dists {weights} --device cpu"
-    assert run("calculate_multigt_labeled", options) == 0
+    assert run_script(TABLE, options) == 0
     found = json.loads(Path("results/multigt/metrics.json").read_text())
     assert 0 < found["good"]["lpips"]["mean"] < found["bad"]["lpips"]["mean"]
 
@@ -123,75 +111,75 @@ def damage_labels(folder: Path) -> None:
         (damage_labels, "good/0000-0-0_x4.png: its set has no positive ground truth"),
     ],
 )
-def test_what_cannot_be_measured_is_named_and_counted(run, folder, capsys, damage, told):
+def test_what_cannot_be_measured_is_named_and_counted(run_script, folder, capsys, damage, told):
     damage(folder)
     (folder / "good/notes.txt").write_text("no image")
     options = f"{GIVEN} --restored good --suffix x4"
-    assert run("calculate_multigt_labeled_psnr_ssim", options) == 2
+    assert run_script(PSNR_SSIM, options) == 2
     err = capsys.readouterr().err
     assert told in err
     assert "good: 1 left out" in err
     assert Path("psnr_ssim_good.txt").read_text().splitlines()[-1] == "left out: 1"
-    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --on_error skip") == 0
+    assert run_script(PSNR_SSIM, f"{options} --on_error skip") == 0
     capsys.readouterr()
-    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --strict") == 2
+    assert run_script(PSNR_SSIM, f"{options} --strict") == 2
     assert capsys.readouterr().err.startswith(told)
 
 
-def test_methods_have_names_of_their_own(run, folder, capsys):
+def test_methods_have_names_of_their_own(run_script, folder, capsys):
     for method in ("good", "bad"):
         (folder / method).rename(folder / f"{method}_run")
         (folder / f"{method}_run/Test").mkdir()
         for path in (folder / f"{method}_run").glob("*.png"):
             path.rename(path.parent / "Test" / path.name)
     options = f"{GIVEN} --restored good_run/Test bad_run/Test/"
-    assert run("calculate_multigt_labeled", options) == 0
+    assert run_script(TABLE, options) == 0
     assert "| bad_run/Test | " in capsys.readouterr().out
-    assert run("calculate_multigt_labeled", f"{options} --names ours theirs") == 0
+    assert run_script(TABLE, f"{options} --names ours theirs") == 0
     assert "| theirs | " in capsys.readouterr().out
-    assert run("calculate_multigt_labeled", f"{options} --names ours") == 2
+    assert run_script(TABLE, f"{options} --names ours") == 2
     assert "--names: must be 2 different names, got ['ours']" in capsys.readouterr().err
 
 
-def test_a_set_without_all_its_labels_is_left_out(run, folder, capsys):
+def test_a_set_without_all_its_labels_is_left_out(run_script, folder, capsys):
     (folder / "labels/B/0001-0-0.json").unlink()
     options = f"{GIVEN} --restored good"
-    assert run("calculate_multigt_labeled_psnr_ssim", options) == 2
+    assert run_script(PSNR_SSIM, options) == 2
     err = capsys.readouterr().err
     assert "left out: labels/B/0001-0-0.json: missing, only A and C labelled this set" in err
     assert "skipped: good/0001-0-0_x4.png: no labels are called '0001-0-0'" in err
     assert "left out: 1" in Path("psnr_ssim_good.txt").read_text()
-    assert run("calculate_multigt_labeled_psnr_ssim", f"{options} --strict") == 2
+    assert run_script(PSNR_SSIM, f"{options} --strict") == 2
 
 
-def test_methods_over_different_sets_are_told_apart(run, folder, capsys):
+def test_methods_over_different_sets_are_told_apart(run_script, folder, capsys):
     (folder / "good/0000-0-0_x4.png").unlink()
     options = f"{GIVEN} --restored good bad --metrics psnr --on_error skip"
-    assert run("calculate_multigt_labeled", options) == 0
+    assert run_script(TABLE, options) == 0
     told = capsys.readouterr()
     assert [line.split(" | ")[-1].strip(" |") for line in told.out.splitlines()[2:4]] == ["3", "4"]
     assert "over different sets" in told.err
 
 
-def test_ranges_of_sets_are_one_test_set(run, folder, capsys):
-    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --out_dir plain") == 0
+def test_ranges_of_sets_are_one_test_set(run_script, folder, capsys):
+    assert run_script(TABLE, f"{GIVEN} --restored good --out_dir plain") == 0
     for name in ("images", "labels"):
         (folder / name).rename(folder / "0-3")
         (folder / name).mkdir()
         (folder / "0-3").rename(folder / name / "0-3")
-    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --out_dir ranges") == 0
+    assert run_script(TABLE, f"{GIVEN} --restored good --out_dir ranges") == 0
     plain, ranges = (Path(f"{name}/metrics.csv").read_text() for name in ("plain", "ranges"))
     assert plain == ranges
 
 
-def test_a_result_equal_to_its_truth_is_measured(run, folder):
+def test_a_result_equal_to_its_truth_is_measured(run_script, folder):
     for path in (folder / "images/01").iterdir():
         write_image(folder / f"same/{path.stem.removesuffix('_01')}_x.png", read_image(path))
     options = f"{GIVEN} --restored same --metrics psnr --on_error skip"
-    assert run("calculate_multigt_labeled", options) == 0
+    assert run_script(TABLE, options) == 0
     assert "| same | inf [inf, inf] | 4 |" in Path("results/multigt/comparison.md").read_text()
 
 
-def test_an_unknown_metric_is_refused(run, folder, capsys):
-    assert run("calculate_multigt_labeled", f"{GIVEN} --restored good --metrics pnsr") == 2
+def test_an_unknown_metric_is_refused(run_script, folder, capsys):
+    assert run_script(TABLE, f"{GIVEN} --restored good --metrics pnsr") == 2
     assert "pnsr: no such metric. Did you mean 'psnr'" in capsys.readouterr().err

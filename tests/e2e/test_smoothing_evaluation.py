@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import runpy
 from pathlib import Path
 
 import numpy as np
@@ -16,22 +15,11 @@ from smoothkit.ops.io import write_image
 from smoothkit.test import main as evaluate
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = str(ROOT / "scripts/metrics/evaluate_smoothing.py")
+SCRIPT = "metrics/evaluate_smoothing.py"
 
 
 def image(seed: int, width: int = 20) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (16, width, 3)).astype(np.uint8)
-
-
-@pytest.fixture
-def run_script(monkeypatch: pytest.MonkeyPatch):
-    def run(*arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", [SCRIPT, *arguments])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(SCRIPT, run_name="__main__")
-        return int(ended.value.code or 0)
-
-    return run
 
 
 @pytest.fixture
@@ -69,8 +57,8 @@ def test_the_option_file_and_the_script_give_the_same_figures(
     overrides = [f"path:pretrain_network_g={weights}", "num_gpu=0"]
     assert evaluate(["-opt", options, "--force_yml", *overrides]) == 0
     assert infer(["--model_path", weights, "--input", "single", "--output", "smooth"]) == 0
-    folders = ["--pred_dir", "smooth", "--gt_dir", str(Path(truth).parent)]
-    assert run_script(*folders, "--dataset", protocol, "--append", "result.txt") == 0
+    folders = f"--pred_dir smooth --gt_dir {Path(truth).parent}"
+    assert run_script(SCRIPT, f"{folders} --dataset {protocol} --append result.txt") == 0
     by_options = rows(f"results/JESSNet_{protocol}/metrics.csv")
     by_script = rows("results/evaluation/smooth/metrics.csv")
     assert by_options.keys() == by_script.keys() == {Path(path).stem for path in inputs}
@@ -83,17 +71,16 @@ def test_the_option_file_and_the_script_give_the_same_figures(
 
 
 def test_one_broken_result_is_named_and_the_others_are_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_script, capsys: pytest.CaptureFixture[str]
+    run_script, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     for number in range(5):
         write_image(f"pred/{number}.png", image(number))
         write_image(f"gt/{number}.png", image(number + 9))
     Path("pred/3.png").write_bytes(b"no image")
-    assert run_script("--pred_dir", "pred", "--gt_dir", "gt") == 2
+    assert run_script(SCRIPT, "--pred_dir pred --gt_dir gt") == 2
     told = capsys.readouterr()
     assert "(4 images)" in told.out
     assert "skipped: pred/3.png: " in told.err
     assert "no lpips without --lpips_weights: alexnet" in told.err
-    assert run_script("--pred_dir", "pred", "--gt_dir", "none") == 2
+    assert run_script(SCRIPT, "--pred_dir pred --gt_dir none") == 2
     assert capsys.readouterr().err.splitlines()[-1] == "--gt_dir: no such folder, got none."

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.models.degrade import Degradation
+from smoothkit.models.degrade import Degradation, sharpened
 
 TWO = [{"noise_range": [1, 8]}, {"blur": {"prob": 0.8}, "resize_range": [0.9, 1.1]}]
 
@@ -61,6 +61,17 @@ def test_the_original_is_degraded_and_all_images_are_cropped_alike() -> None:
     made = Degradation(4, 16)({"gt": 255 - images, "original": images, "negative": images})
     torch.testing.assert_close(made["gt"], 1 - made["original"])
     assert torch.equal(made["negative"], made["original"])
+
+
+def test_a_sharpened_ground_truth_is_sharpened_whole_then_cropped() -> None:
+    image = batch(side=66)["gt"]
+    made = Degradation(4, 32, sharpen_gt=True, seed=1)({"gt": image})
+    of_sharp = Degradation(4, 32, seed=1)({"gt": sharpened(image / 255)})
+    assert torch.equal(made["gt"], of_sharp["gt"])
+    assert torch.equal(made["lq"], of_sharp["lq"])
+    of_blunt = Degradation(4, 32, seed=1)({"gt": image})
+    assert (made["gt"] - sharpened(of_blunt["gt"])).abs().max() > 0.01
+    assert (made["lq"] - of_blunt["lq"]).abs().max() > 0.01
 
 
 def test_sides_that_the_scale_does_not_divide_are_cut() -> None:

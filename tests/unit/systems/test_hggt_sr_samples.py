@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 import cv2
@@ -22,8 +21,6 @@ from smoothkit.systems.hggt_sr.samples import (
     ruined,
     unsharp,
 )
-
-SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 
 @pytest.fixture(scope="module")
@@ -114,26 +111,13 @@ def test_enlarging_a_smooth_image_gives_it_back(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_image(path)[inside], image[inside], atol=3)
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.chdir(tmp_path)
-
-    def run_script(name: str, arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", [name, *arguments.split()])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
-        return int(ended.value.code or 0)
-
-    return run_script
-
-
-def test_an_option_file_without_degradation_is_refused(run, tmp_path: Path, capsys) -> None:
+def test_an_option_file_without_degradation_is_refused(run_script, tmp_path: Path, capsys) -> None:
     (tmp_path / "o.yml").write_text(yaml.safe_dump({"name": "x", "degradation": 3}))
-    assert run("data_preparation/make_lq", "-opt o.yml --gt_dir a --out_dir b") == 2
+    assert run_script("data_preparation/make_lq.py", "-opt o.yml --gt_dir a --out_dir b") == 2
     assert "o.yml: has no section 'degradation'" in capsys.readouterr().err
 
 
-def test_pictures_of_folders_stand_side_by_side(run, tmp_path: Path, capsys) -> None:
+def test_pictures_of_folders_stand_side_by_side(run_script, tmp_path: Path, capsys) -> None:
     for folder, suffix, side, level in (
         ("lq", "", 8, 10),
         ("ours", "_x", 32, 90),
@@ -144,10 +128,10 @@ def test_pictures_of_folders_stand_side_by_side(run, tmp_path: Path, capsys) -> 
                 tmp_path / f"{folder}/{name}{suffix}.png", np.full((side, side, 3), level, np.uint8)
             )
     columns = "--columns LQ=lq ours=ours truth=gt --cell 20 --num_shown 2"
-    assert run("metrics/picture_table", f"{columns} --out sheet.png") == 0
+    assert run_script("metrics/picture_table.py", f"{columns} --out sheet.png") == 0
     sheet = read_image(tmp_path / "sheet.png")
     assert sheet.shape == (24 + 2 * 20, 3 * 20, 3)
     assert [int(sheet[30, 10 + 20 * i, 0]) for i in range(3)] == [10, 90, 200]
     (tmp_path / "ours/c_x.png").unlink()
-    assert run("metrics/picture_table", f"{columns} --out sheet.png") == 2
+    assert run_script("metrics/picture_table.py", f"{columns} --out sheet.png") == 2
     assert "ours: has no result for 'c'" in capsys.readouterr().err

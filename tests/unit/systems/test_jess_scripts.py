@@ -2,45 +2,31 @@
 
 from __future__ import annotations
 
-import runpy
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
+SMOOTH = "data_preparation/make_smooth_gt.py"
+SPLIT = "data_preparation/split_val.py"
 
 
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMOOTHKIT_QUICK", "1")
-    monkeypatch.chdir(tmp_path)
-
-    def run_script(name: str, arguments: str) -> int:
-        monkeypatch.setattr("sys.argv", [name, *arguments.split()])
-        with pytest.raises(SystemExit) as exit_info:
-            runpy.run_path(str(SCRIPTS / name), run_name="__main__")
-        return int(exit_info.value.code or 0)
-
-    return run_script
 
 
-def test_sample_data_lead_to_a_comparison(run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("data_preparation/make_sample_data.py", "--out_dir s") == 0
+def test_sample_data_lead_to_a_comparison(run_script, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_script("data_preparation/make_sample_data.py", "--out_dir s") == 0
     for split in ("train", "test"):
         folders = f"--photo_dir s/{split}/photographs --out_dir gt/{split}"
-        assert (
-            run(
-                "data_preparation/make_smooth_gt.py",
-                f"{folders} --method l0 --set lam=0.01 kappa=2",
-            )
-            == 0
-        )
+        assert run_script(SMOOTH, f"{folders} --method l0 --set lam=0.01 kappa=2") == 0
         folders = f"--tx_dir s/{split}/textures --bg_dir gt/{split} --out_dir {split}"
-        assert run("data_preparation/blend_sps.py", folders) == 0
-    assert run("data_preparation/split_val.py", "--train_dir train/train --val_dir train/val") == 0
+        assert run_script("data_preparation/blend_sps.py", folders) == 0
+    assert run_script(SPLIT, "--train_dir train/train --val_dir train/val") == 0
     assert "train: 16 pairs written" in capsys.readouterr().out
     assert len(list(Path("train/val").iterdir())) == 1
-    assert run("metrics/compare_filters.py", "--train_dir train/train --test_dir test/train") == 0
+    folders = "--train_dir train/train --test_dir test/train"
+    assert run_script("metrics/compare_filters.py", folders) == 0
     assert "rolling_guidance" in capsys.readouterr().out
     assert Path("results/compare_filters/comparison.png").exists()
 
@@ -72,9 +58,9 @@ def test_sample_data_lead_to_a_comparison(run, capsys: pytest.CaptureFixture[str
     ],
 )
 def test_fault_is_one_line_and_exit_code_2(
-    run, capsys: pytest.CaptureFixture[str], script: str, arguments: str, told: str
+    run_script, capsys: pytest.CaptureFixture[str], script: str, arguments: str, told: str
 ) -> None:
-    assert run(f"data_preparation/{script}.py", arguments) == 2
+    assert run_script(f"data_preparation/{script}.py", arguments) == 2
     assert capsys.readouterr().err.strip().startswith(told)
 
 
@@ -86,12 +72,14 @@ def test_fault_is_one_line_and_exit_code_2(
     ],
 )
 def test_settings_that_would_have_no_effect_are_usage_errors(
-    run, capsys: pytest.CaptureFixture[str], arguments: str, told: str
+    run_script, capsys: pytest.CaptureFixture[str], arguments: str, told: str
 ) -> None:
-    assert run("data_preparation/make_smooth_gt.py", f"--photo_dir x --out_dir y {arguments}") == 2
+    assert run_script(SMOOTH, f"--photo_dir x --out_dir y {arguments}") == 2
     assert told in capsys.readouterr().err
 
 
-def test_fraction_out_of_range_is_a_usage_error(run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("data_preparation/split_val.py", "--train_dir x --val_dir y --fraction 1.5") == 2
+def test_fraction_out_of_range_is_a_usage_error(
+    run_script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_script(SPLIT, "--train_dir x --val_dir y --fraction 1.5") == 2
     assert "must be between 0 and 1, got 1.5" in capsys.readouterr().err
