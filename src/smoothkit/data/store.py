@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,20 +125,30 @@ def image_files(folder: str | Path) -> list[Path]:
     return [Path(folder) / name for name in names]
 
 
-def results_of(folder: str | Path, names: Iterable[str]) -> dict[str, Path]:
+def results_of(folder: str | Path, names: Sequence[str]) -> dict[str, Path]:
     """The file of each name in a folder of results, which may be called ``<name>_<suffix>.png``.
+
+    A file that fits two of the names is that of the longer one; of two files of a name the one
+    with the shorter suffix is taken.
 
     Raises:
         DataError: the folder has none of that name.
     """
+    known = set(names)
     files = {path.stem: path for path in image_files(folder)}
-    results = {}
+    found: dict[str, Path] = {}
+    for stem in sorted(files, key=len):
+        found.setdefault(_without_suffix(stem, known), files[stem])
     for name in names:
-        stem = name if name in files else next((f for f in files if f.startswith(f"{name}_")), None)
-        if stem is None:
+        if name not in found:
             raise DataError(f"{folder}: has no result for '{name}'.")
-        results[name] = files[stem]
-    return results
+    return {name: found[name] for name in names}
+
+
+def _without_suffix(stem: str, names: Container[str]) -> str:
+    while stem not in names and "_" in stem:
+        stem = stem.rpartition("_")[0]
+    return stem
 
 
 def _image_names(root: Path, is_recursive: bool) -> list[str]:

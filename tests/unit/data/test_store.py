@@ -16,7 +16,7 @@ from smoothkit.core.errors import DataError
 from smoothkit.data import lmdb_store
 from smoothkit.data.companions import Companions, number_of
 from smoothkit.data.lmdb_store import LmdbStore, create_lmdb
-from smoothkit.data.store import FolderStore, open_store
+from smoothkit.data.store import FolderStore, open_store, results_of
 from smoothkit.ops.io import write_image
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "data_preparation" / "create_lmdb.py"
@@ -70,6 +70,29 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=f"{tmp_path}: cannot be read: Permission denied"):
         open_store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (["a_b_net", "a_net"], {"a": "a_net", "a_b": "a_b_net"}),
+        (["a_b", "a_network"], {"a": "a_network", "a_b": "a_b"}),
+        (["a", "a_b", "a_b_net", "a_net"], {"a": "a", "a_b": "a_b"}),
+        (["a_b_net", "a_net", "a_c_net"], {"a": "a_net"}),
+        (["ab_net", "a_b_c_net"], {"a_b": "a_b_c_net", "ab": "ab_net"}),
+    ],
+)
+def test_results_go_to_the_longest_name_that_they_fit(tmp_path: Path, files, expected) -> None:
+    for name in files:
+        write_image(tmp_path / f"{name}.png", image(0))
+    found = results_of(tmp_path, list(expected))
+    assert {name: path.stem for name, path in found.items()} == expected
+
+
+def test_a_longer_name_leaves_nothing_to_the_shorter(tmp_path: Path) -> None:
+    write_image(tmp_path / "a_b_net.png", image(0))
+    with pytest.raises(DataError, match=f"{tmp_path}: has no result for 'a'"):
+        results_of(tmp_path, ["a_b", "a"])
 
 
 def test_an_lmdb_serves_what_the_folder_does(folder: Path, packed: LmdbStore) -> None:

@@ -22,8 +22,6 @@ from smoothkit.systems.hggt_sr.multi_gt import Measure
 KNOWN = ("psnr", "ssim", "lpips", "dists", "niqe")
 LOWER_IS_BETTER = ("lpips", "dists", "niqe")
 
-Values = dict[str, list[float]]
-
 
 def measure_of(
     metrics: Sequence[str],
@@ -51,9 +49,6 @@ def measure_of(
     for name in metrics:
         if name not in KNOWN:
             raise OptionError(f"{name}: no such metric. {nearest(name, KNOWN)}Known: {KNOWN}.")
-    parts = []
-    if {"psnr", "ssim"} & set(metrics):
-        parts.append(_Fidelity(crop_border, test_y_channel))
     judges: dict[str, torch.nn.Module] = {}
     if "lpips" in metrics:
         judges["lpips"] = load_lpips(
@@ -66,9 +61,12 @@ def measure_of(
         )
 
     def measure(result: np.ndarray, truths: Sequence[np.ndarray]) -> Mapping[str, Sequence[float]]:
-        values: Values = {}
-        for part in parts:
-            values |= part(result, truths)
+        values: dict[str, Sequence[float]] = {}
+        if {"psnr", "ssim"} & set(metrics):
+            pairs = psnr_ssim(
+                result, truths, crop_border=crop_border, test_y_channel=test_y_channel
+            )
+            values["psnr"], values["ssim"] = zip(*pairs, strict=True)
         if judges:
             stack = torch.stack([_cropped(t, crop_border) for t in truths]).to(device)
             own = _cropped(result, crop_border)[None].to(device)
@@ -80,18 +78,6 @@ def measure_of(
         return {name: values[name] for name in metrics}
 
     return measure
-
-
-class _Fidelity:
-    def __init__(self, crop_border: int, test_y_channel: bool) -> None:
-        self._crop_border, self._test_y_channel = crop_border, test_y_channel
-
-    def __call__(self, result: np.ndarray, truths: Sequence[np.ndarray]) -> Values:
-        pairs = psnr_ssim(
-            result, truths, crop_border=self._crop_border, test_y_channel=self._test_y_channel
-        )
-        psnrs, ssims = zip(*pairs, strict=True)
-        return {"psnr": list(psnrs), "ssim": list(ssims)}
 
 
 def _cropped(image: np.ndarray, border: int) -> torch.Tensor:
