@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -38,6 +39,7 @@ class Registry:
         self._presets: dict[str, Mapping[str, Any]] = {}
         self._broken: dict[str, Exception] = {}
         self._discovered = False
+        self._lock = threading.RLock()
 
     def register(
         self, obj: Any = None, *, aliases: Sequence[str] | Mapping[str, Mapping[str, Any]] = ()
@@ -158,14 +160,16 @@ class Registry:
         return None
 
     def _discover(self) -> None:
-        if self._discovered:
-            return
-        self._discovered = True  # first: the modules below look names up while they load
-        for module in (*_modules_of(self._package), *system_modules(self._module)):
-            try:
-                importlib.import_module(module)
-            except Exception as error:  # one broken system must not take the others with it
-                self._broken[module] = error
+        # Other threads wait here until all are loaded; this one may come again while it loads them.
+        with self._lock:
+            if self._discovered:
+                return
+            self._discovered = True
+            for module in (*_modules_of(self._package), *system_modules(self._module)):
+                try:
+                    importlib.import_module(module)
+                except Exception as error:  # one broken system must not take the others with it
+                    self._broken[module] = error
 
     def _missing(self, name: str) -> str:
         from smoothkit.core.basicsr_compat import basicsr_missing_hint, basicsr_registry

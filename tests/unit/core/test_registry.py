@@ -55,3 +55,15 @@ def test_without_basicsr_ours_work_and_theirs_say_how_to_get_them(run_python):
     printed = run_python("-c", code).stdout
     assert "no network is called 'RRDBNet'" in printed
     assert "scripts/install_basicsr.sh" in printed
+
+
+def test_threads_that_look_names_up_at_once_all_find_them(run_python):
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from smoothkit.core.registry import METRIC_REGISTRY\n"
+        "with ThreadPoolExecutor(8) as pool:\n"
+        "    found = list(pool.map(METRIC_REGISTRY.get, ['psnr', 'ssim', 'lpips', 'dists'] * 4))\n"
+        "assert len(set(found)) == 4\n"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr
