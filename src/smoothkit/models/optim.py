@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.options import thaw
 from smoothkit.core.signature import nearest, signature_faults
+from smoothkit.models import groups
 
 _BASICSR_SCHEDULERS = ("MultiStepRestartLR", "CosineAnnealingRestartLR")
 
@@ -22,13 +23,17 @@ def optimizer_faults(section: Any, where: str) -> list[Fault]:
     found = _named(section, where, _torch_classes(torch.optim, Optimizer), "optimiser")
     if isinstance(found, list):
         return found
-    return signature_faults(found, _without(section, "type"), where, given=("params",))
+    options = _without(section, "type", groups.KEY)
+    faults = signature_faults(found, options, where, given=("params",), extra=(groups.KEY,))
+    return faults + groups.group_faults(section.get(groups.KEY), found, f"{where}.{groups.KEY}")
 
 
 def build_optimizer(
     params: Iterable[Parameter] | Iterable[dict[str, Any]], section: Mapping[str, Any], where: str
 ) -> Optimizer:
     """An optimiser of ``torch.optim``: ``{'type': NAME, **options}``.
+
+    ``groups`` of the section is not read: ``groups.in_groups`` makes ``params`` of it.
 
     Raises:
         OptionError: unknown name or option.
@@ -37,6 +42,7 @@ def build_optimizer(
     if faults:
         raise OptionError(faults)
     options = thaw(section)
+    options.pop(groups.KEY, None)
     cls = getattr(torch.optim, options.pop("type"))
     try:
         return cls(params, **options)  # type: ignore[no-any-return]

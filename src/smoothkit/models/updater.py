@@ -16,6 +16,7 @@ from smoothkit.core.distributed import any_rank, average_gradients, world_size
 from smoothkit.core.errors import TrainingError
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
+from smoothkit.models.groups import KEY, in_groups
 from smoothkit.models.optim import Schedule, build_optimizer
 
 Losses = Mapping[str, Tensor]
@@ -82,7 +83,9 @@ class Updater:
     def add(self, net: nn.Module, optimizer: Mapping[str, Any], where: str) -> None:
         """Train the weights of ``net`` by the same losses; arguments as for the first."""
         params = [p for p in net.parameters() if p.requires_grad]
-        built = build_optimizer(params, optimizer, where)
+        groups = optimizer.get(KEY)
+        grouped = in_groups(net, groups, f"{where}.{KEY}") if groups else params
+        built = build_optimizer(grouped, optimizer, where)
         schedule = Schedule(
             built,
             self._settings.scheduler,
