@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
@@ -41,7 +42,8 @@ def evaluate_folders(
     """Measure the images of a test set as if they were results.
 
     Args:
-        section: of a data set whose ``lq`` are the results, with ``gt``.
+        section: of a data set whose ``lq`` are the results, with ``gt`` and any further images
+            that the metrics read.
         metrics: sections as in an option file, ``{'type': NAME, **options}``, by column.
         title: of the table.
 
@@ -51,6 +53,7 @@ def evaluate_folders(
     """
     data = build_dataset(section)
     result = Evaluation(Table(title, list(metrics)), data)
+    told: set[str] = set()
     for index in tqdm(range(len(data)), unit="image", disable=not sys.stderr.isatty()):
         try:
             item = data[index]
@@ -58,8 +61,9 @@ def evaluate_folders(
             result.skipped.append(str(error))
             continue
         path = Path(item["lq_path"])
-        visuals = {"result": item["lq"][None], "gt": item["gt"][None]}
-        row = {"image": path.stem, **measure(metrics, visuals, path.name)}
+        visuals = {key: image[None] for key, image in item.items() if isinstance(image, Tensor)}
+        visuals["result"] = visuals.pop("lq")
+        row = {"image": path.stem, **measure(metrics, visuals, path.name, told)}
         result.table.rows.append(row)
         result.names.append(path.name)
         result.indices.append(index)

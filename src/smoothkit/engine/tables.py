@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,11 +22,13 @@ class Table:
         dataset: its name.
         metrics: names of the columns.
         rows: per image: ``image`` and the value of each metric; NaN where it failed.
+        facts: what the figures depend on, by name; written beside each of them.
     """
 
     dataset: str
     metrics: Sequence[str]
     rows: list[dict[str, Any]] = field(default_factory=list)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, dict[str, float]]:
         """Mean, spread (sample standard deviation) and number of finite values, by metric."""
@@ -45,10 +47,12 @@ class Table:
     def line(self) -> str:
         """The summary in one line."""
         parts = [
-            f"{name} {values['mean']:.4f} ± {values['std']:.4f}" + self._left_out(values["count"])
+            f"{name} {_shown(values['mean'])} ± {_shown(values['std'])}"
+            + self._left_out(values["count"])
             for name, values in self.summary().items()
         ]
-        return f"{self.dataset}: {', '.join(parts) or 'no metrics'} ({len(self.rows)} images)"
+        about = [f"{len(self.rows)} images", *(f"{key} {fact}" for key, fact in self.facts.items())]
+        return f"{self.dataset}: {', '.join(parts) or 'no metrics'} ({', '.join(about)})"
 
     def _left_out(self, count: float) -> str:
         """What to say where the mean is not over all images: equal ones have an infinite PSNR."""
@@ -58,14 +62,20 @@ class Table:
 
 def write_tables(tables: Sequence[Table], folder: Path) -> None:
     """Write ``metrics.csv`` (a row an image) and ``metrics.json`` (the summaries) to ``folder``."""
-    metrics = list(dict.fromkeys(name for table in tables for name in table.metrics))
+    metrics = dict.fromkeys(name for table in tables for name in table.metrics)
+    facts = dict.fromkeys(name for table in tables for name in table.facts)
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["dataset", "image", *metrics], lineterminator="\n")
+    writer = csv.DictWriter(text, ["dataset", "image", *metrics, *facts], lineterminator="\n")
     writer.writeheader()
     for table in tables:
-        writer.writerows({"dataset": table.dataset, **row} for row in table.rows)
+        writer.writerows({"dataset": table.dataset, **row, **table.facts} for row in table.rows)
     write_text(folder / "metrics.csv", text.getvalue())
-    write_json(folder / "metrics.json", {table.dataset: table.summary() for table in tables})
+    summaries = {table.dataset: {**table.summary(), **table.facts} for table in tables}
+    write_json(folder / "metrics.json", summaries)
+
+
+def _shown(value: float) -> str:
+    return f"{value:.4g}" if 0 < abs(value) < 0.01 else f"{value:.4f}"
 
 
 def _summary(values: Sequence[float]) -> dict[str, float]:

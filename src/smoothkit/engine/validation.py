@@ -21,7 +21,7 @@ from smoothkit.core.settings import ValSettings
 from smoothkit.data import without_worker_traces
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
-from smoothkit.metrics import calculate_metric, needs_ground_truth
+from smoothkit.metrics import calculate_metric, needed_images
 from smoothkit.ops.io import write_image
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,8 @@ def validate(
     Random states are left as they were, so that validating more or less often changes no training.
 
     Args:
-        model: with BasicSR's ``feed_data``, ``test`` and ``get_current_visuals``.
+        model: with BasicSR's ``feed_data``, ``test`` and ``get_current_visuals``. Where the visuals
+            hold ``saved``, that is written instead of ``result``, which is measured.
         loader: one image at a time, this process's share of them.
         section: ``datasets.<phase>``: its ``name`` and ``color``.
         settings: ``val``.
@@ -81,6 +82,7 @@ def validate(
     """
     metrics = settings.metrics or {}
     rows, pictures = [], {}
+    told: set[str] = set()
     with preserved_random_state(runtime.device), torch.no_grad():
         for index, data in enumerate(without_worker_traces(_progress(loader, settings, runtime))):
             if "lq" not in data and "skipped" in data:
@@ -89,11 +91,12 @@ def validate(
             stem = _stem(data, index)
             visuals = _visuals(model, data, section)
             number = index * runtime.world_size + runtime.rank
-            rows.append({"image": stem, "number": number} | measure(metrics, visuals, stem))
+            rows.append({"image": stem, "number": number} | measure(metrics, visuals, stem, told))
             if number < settings.grids:
                 pictures[stem] = comparison_row(visuals)
             if settings.save_img:
-                write_image(place.image(stem), to_bgr_bytes(visuals["result"][0]))
+                written = visuals.get("saved", visuals["result"])[0]
+                write_image(place.image(stem), to_bgr_bytes(written))
     return _gathered(str(section.get("name") or "data"), list(metrics), rows, pictures)
 
 
@@ -110,23 +113,34 @@ def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) ->
 
 
 def measure(
-    metrics: Mapping[str, Any], visuals: Mapping[str, Tensor], stem: str
+    metrics: Mapping[str, Any],
+    visuals: Mapping[str, Tensor],
+    stem: str,
+    told: set[str] | None = None,
 ) -> dict[str, float]:
     """Each metric of one result; NaN where it cannot be had.
 
     Args:
         metrics: ``val.metrics``: a section for each name.
-        visuals: ``result`` and, where there is one, ``gt``: (1, C, H, W) in [0, 1], RGB.
+        visuals: ``result`` and, where there are, ``gt`` and further images that metrics read, such
+            as ``trimap``: (1, C, H, W) in [0, 1], RGB.
         stem: what messages call the image.
+        told: metrics about whose missing images nothing more is said; new ones are added.
     """
+    told = set() if told is None else told
     values = {}
     for name, options in metrics.items():
-        if "gt" not in visuals and needs_ground_truth(options):
+        needed = needed_images(options)
+        if missing := [key for key in needed if key not in visuals]:
             values[name] = math.nan
+            if missing[0] != "gt" and name not in told:
+                log.warning("%s: no image '%s' to measure with; recorded as nan.", name, missing[0])
+                told.add(name)
             continue
-        target = visuals.get("gt", visuals["result"])[0]
+        given = {key: visuals[key][0] for key in needed}
+        images = {"img": visuals["result"][0], "img2": given.pop("gt", None), **given}
         try:
-            values[name] = calculate_metric({"img": visuals["result"][0], "img2": target}, options)
+            values[name] = calculate_metric(images, options)
         except (ValueError, ArithmeticError, AssertionError, RuntimeError) as error:
             # BasicSR's NIQE fails on small images; one image must not end the whole test.
             log.warning("%s of %s: %s; recorded as nan.", name, stem, error)

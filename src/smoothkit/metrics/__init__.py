@@ -5,13 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from smoothkit.core.signature import parameters
+from smoothkit.core.signature import parameters, type_hints
+
+_PAIR = ("img", "img2", "pred", "gt")
 
 
 def image_parameters(metric: Callable[..., Any]) -> list[str]:
-    """Names of the parameters that take images: two, or one for a metric without a reference."""
-    names = ("img", "img2", "pred", "gt")
-    return [name for name in list(parameters(metric))[:2] if name in names]
+    """Names of the parameters that take images.
+
+    The result comes first, then the ground truth where the metric compares with one, then
+    ``further_images``.
+    """
+    pair = [name for name in list(parameters(metric))[:2] if name in _PAIR]
+    return pair + further_images(metric)
+
+
+def further_images(metric: Callable[..., Any]) -> list[str]:
+    """Names of the images, such as ``trimap``, that a metric reads besides result and ground truth.
+
+    They are its other positional parameters that are tensors and have no default.
+    """
+    hints = type_hints(metric)
+    return [
+        name
+        for name, param in parameters(metric).items()
+        if name not in _PAIR
+        and param.default is param.empty
+        and param.kind is not param.KEYWORD_ONLY
+        and getattr(hints.get(name), "__name__", "") == "Tensor"
+    ]
 
 
 def calculate_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
@@ -19,26 +41,34 @@ def calculate_metric(data: Mapping[str, Any], opt: Mapping[str, Any]) -> float:
 
     Args:
         data: ``img`` (result) and ``img2`` (ground truth), both either tensors (C, H, W) in [0, 1],
-            RGB, or arrays (H, W, C) uint8, BGR, as BasicSR has them.
+            RGB, or arrays (H, W, C) uint8, BGR, as BasicSR has them; and under their own names the
+            further images that the metric reads, such as ``trimap``.
         opt: ``{'type': NAME, **options}``.
 
     Raises:
         OptionError: unknown metric or option.
+        ValueError: an image is missing that the metric reads besides.
     """
     from smoothkit.core.registry import METRIC_REGISTRY
     from smoothkit.metrics.convert import images_for
 
     metric = METRIC_REGISTRY.get(opt["type"])
     options = {k: v for k, v in opt.items() if k not in {"type", "better"}}
-    images = [data[key] for key in ("img", "img2")[: len(image_parameters(metric))]]
+    further = further_images(metric)
+    if missing := [name for name in further if name not in data]:
+        raise ValueError(f"{opt['type']}: needs the image '{missing[0]}', which is not given.")
+    pair = ("img", "img2")[: len(image_parameters(metric)) - len(further)]
+    images = [data[name] for name in (*pair, *further)]
     return float(metric(*images_for(metric, *images), **options))
 
 
-def needs_ground_truth(opt: Mapping[str, Any]) -> bool:
-    """False for a metric that judges an image alone."""
+def needed_images(opt: Mapping[str, Any]) -> list[str]:
+    """What a metric reads besides the result: ``gt`` unless it judges an image alone, and more."""
     from smoothkit.core.registry import METRIC_REGISTRY
 
-    return len(image_parameters(METRIC_REGISTRY.get(opt["type"]))) > 1
+    metric = METRIC_REGISTRY.get(opt["type"])
+    further = further_images(metric)
+    return ["gt"] * (len(image_parameters(metric)) - len(further) - 1) + further
 
 
 def is_higher_better(opt: Mapping[str, Any]) -> bool:

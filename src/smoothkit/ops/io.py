@@ -65,6 +65,7 @@ _OPENERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 _EXIF_ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS = 256, 257, 258
+_PNG_END = b"IEND\xaeB`\x82"
 _HOLDS_16_BITS = frozenset((".png", ".tif", ".tiff"))
 
 # Every refusal below names the file, so OpenCV's own lines about it would only flood the log.
@@ -182,6 +183,16 @@ def kind_fault(
     if header.kind == "cmyk" and cmyk == "refuse":
         return "is a CMYK image. Convert it to RGB, or set 'cmyk: convert' in an option file."
     return None
+
+
+def is_whole_png(path: str | Path) -> bool:
+    """True for a PNG file that is there with its end; the pixels are not decoded."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return file.read() == _PNG_END
+    except OSError:
+        return False
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:

@@ -22,11 +22,17 @@ from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
 from smoothkit.ops.filters import apply_filter, check_filter
-from smoothkit.ops.io import read_bytes, read_image, to_float, to_uint8, write_image
+from smoothkit.ops.io import (
+    is_whole_png,
+    read_bytes,
+    read_image,
+    to_float,
+    to_uint8,
+    write_image,
+)
 
 MAP_FILE = "map.txt"
 SOURCES_FILE = "sources.json"
-_PNG_END = b"IEND\xaeB`\x82"
 
 
 def blend_folder(
@@ -75,7 +81,7 @@ def blend_folder(
         gt = _read_8_bits(gt_paths[b])
         write_image(out_dir / "edge" / f"{b}.png", edge_map(gt, edge_channel))
         paths = [_pair_path(out_dir, t * len(gt_paths) + b) for t in range(len(textures))]
-        missing = [t for t, path in enumerate(paths) if not _is_whole(path)]
+        missing = [t for t, path in enumerate(paths) if not is_whole_png(path)]
         for t in missing:
             write_image(paths[t], np.concatenate([gt, observation(textures[t], gt)], axis=1))
         return len(missing)
@@ -264,16 +270,6 @@ def _pair_path(out_dir: Path, number: int) -> Path:
     """Where a pair is, or is to be: in ``val`` if ``split_val`` has moved it there."""
     moved = out_dir / "val" / f"{number}.png"
     return moved if moved.exists() else out_dir / "train" / f"{number}.png"
-
-
-def _is_whole(path: Path) -> bool:
-    """True for a PNG that is there with its end."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(-len(_PNG_END), os.SEEK_END)
-            return file.read() == _PNG_END
-    except OSError:
-        return False
 
 
 def _read_8_bits(path: Path) -> np.ndarray:

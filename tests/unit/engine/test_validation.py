@@ -1,0 +1,83 @@
+"""Measuring a model's images."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from smoothkit.core.runtime import Runtime
+from smoothkit.core.settings import ValSettings
+from smoothkit.engine.validation import Outcome, Place, measure, validate
+from smoothkit.ops.io import read_header, read_image
+
+METRICS = {"sad": {"type": "matting_sad"}, "psnr": {"type": "psnr"}}
+
+
+class Halving:
+    """Answers with half the first channel of the input; shows what it is told to show."""
+
+    def __init__(self, **shown: torch.Tensor) -> None:
+        self.shown = shown
+
+    def feed_data(self, data: dict[str, Any]) -> None:
+        self.data = data
+
+    def test(self) -> None:
+        self.result = self.data["lq"][:, :1] / 2
+
+    def get_current_visuals(self) -> dict[str, torch.Tensor]:
+        own = {"lq": self.data["lq"], "gt": self.data["gt"], "result": self.result}
+        return {**own, **self.shown}
+
+
+def run(folder: Path, **shown: torch.Tensor) -> Outcome:
+    item = {"lq": torch.full((1, 3, 8, 9), 0.8), "gt": torch.zeros(1, 1, 8, 9)}
+    loader = [{**item, "lq_path": [f"{name}.png"]} for name in "ab"]
+    settings = ValSettings(metrics=METRICS, save_img=True)
+    place = Place(folder, "")
+    return validate(Halving(**shown), loader, {"name": "set"}, settings, Runtime(), place)
+
+
+def test_a_metric_reads_the_visual_that_it_names(tmp_path):
+    trimap = torch.full((1, 1, 8, 9), 128 / 255)
+    rows = run(tmp_path, trimap=trimap).table.rows
+    assert [row["sad"] for row in rows] == pytest.approx([0.4 * 72 / 1000] * 2)
+
+
+def test_a_missing_visual_is_told_once_and_recorded_as_nan(tmp_path, caplog):
+    caplog.set_level(logging.WARNING)
+    rows = run(tmp_path).table.rows
+    assert all(math.isnan(row["sad"]) and row["psnr"] > 0 for row in rows)
+    (told,) = caplog.messages
+    assert told == "sad: no image 'trimap' to measure with; recorded as nan."
+
+
+def test_without_ground_truth_nothing_is_told(caplog):
+    values = measure(METRICS, {"result": torch.zeros(1, 1, 8, 9)}, "a")
+    assert all(math.isnan(value) for value in values.values())
+    assert not caplog.messages
+
+
+def test_grey_results_are_written_as_grey_beside_a_colour_input(tmp_path):
+    outcome = run(tmp_path)
+    assert read_header(tmp_path / "a.png").kind == "grey"
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", mode="gray"), 102)
+    # Input, result, ground truth, error amplified four times: three gaps of four pixels.
+    row = outcome.rows["a"]
+    assert row.shape == (3, 8, 4 * 9 + 3 * 4)
+    assert row[:, 0, [0, 13, 26, 39]].T.tolist() == [
+        pytest.approx([level] * 3) for level in (0.8, 0.4, 0, 1)
+    ]
+
+
+def test_what_a_model_saves_may_differ_from_what_is_measured(tmp_path):
+    trimap, saved = torch.full((1, 1, 8, 9), 128 / 255), torch.full((1, 1, 8, 9), 101 / 255)
+    rows = run(tmp_path, trimap=trimap, saved=saved).table.rows
+    assert rows[0]["sad"] == pytest.approx(0.4 * 72 / 1000)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", mode="gray"), 101)
