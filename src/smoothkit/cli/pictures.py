@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,17 @@ class Job:
     Args:
         source: the input.
         target: where the result goes.
+        others: further results that are made with it.
     """
 
     source: Path
     target: Path
+    others: tuple[Path, ...] = ()
+
+    @property
+    def is_done(self) -> bool:
+        """True where nothing is missing."""
+        return all(path.exists() for path in (self.target, *self.others))
 
 
 def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) -> int:
@@ -47,14 +54,26 @@ def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) 
         DataError: no input, or a result cannot be written (which would not get better).
     """
     jobs = plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
-    missing = [job for job in jobs if args.overwrite or not job.target.exists()]
-    for folder in {job.target.parent for job in missing}:
+    return make(jobs, args, lambda job: {job.target: function(read_whole(job.source))})
+
+
+def make(
+    jobs: Sequence[Job],
+    args: argparse.Namespace,
+    function: Callable[[Job], Mapping[Path, np.ndarray]],
+) -> int:
+    """``run`` with a function from a job to the images of its result files."""
+    missing = [job for job in jobs if args.overwrite or not job.is_done]
+    for folder in {path.parent for job in missing for path in (job.target, *job.others)}:
         remove_leftovers(folder)
     failures = 0
     for job in tqdm(missing, unit="image", disable=not sys.stderr.isatty()):
         try:
-            result = function(read_whole(job.source))
-            content = encode_image(result, job.target.suffix, name=str(job.target))
+            images = function(job)
+            contents = {
+                path: encode_image(image, path.suffix, name=str(path))
+                for path, image in images.items()
+            }
         except DataError as error:
             message = str(error)
             named = message if str(job.source) in message else f"{job.source}: {message}"
@@ -66,7 +85,8 @@ def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) 
             log.debug("where it went wrong:", exc_info=True)
             failures += 1
             continue
-        write_bytes(job.target, content)
+        for path, content in contents.items():
+            write_bytes(path, content)
     made, kept = len(missing) - failures, len(jobs) - len(missing)
     log.info("%d made, %d already there, %d skipped: %s", made, kept, failures, args.output)
     return 2 if failures else 0

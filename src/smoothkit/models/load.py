@@ -54,13 +54,12 @@ def load_model(
         DataError: the file cannot be used, holds other weights, or does not tell its network.
         OptionError: unknown network, option or device.
     """
-    path = find_checkpoint(path)
-    content = load_file(path)
-    meta = network_meta(content)
-    state = network_state(content, path)
-    section = _section(network, meta.get("network") or infer_network(state), path)
-    net: nn.Module = build_network(section, where="network_g")
-    load_into(net, state, path)
+    net, meta = load_network(path, network)
+    if hasattr(net, "inputs"):
+        raise DataError(
+            f"{path}: holds {type(net).__name__}, which takes a trimap with each image. Use "
+            "'python -m smoothkit matte'."
+        )
     habits = system_habits(type(net))
     chosen = device_called(device)
     settings = RestorerSettings(
@@ -71,6 +70,23 @@ def load_model(
         dtype=choose_precision(amp, chosen),
     )
     return Restorer(net, chosen, settings)
+
+
+def load_network(
+    path: str | Path, network: Mapping[str, Any] | str | None = None
+) -> tuple[nn.Module, dict[str, Any]]:
+    """The network in a file of weights, on the CPU, and what the file says of it.
+
+    Arguments and errors as for ``load_model``.
+    """
+    path = find_checkpoint(path)
+    content = load_file(path)
+    meta = network_meta(content)
+    state = network_state(content, path)
+    section = _section(network, meta.get("network") or infer_network(state), path)
+    net: nn.Module = build_network(section, where="network_g")
+    load_into(net, state, path)
+    return net, meta
 
 
 def system_habits(cls: type) -> dict[str, Any]:

@@ -61,9 +61,9 @@ class RestorationModel:
         self.opt = opt
         self.runtime = runtime or Runtime.of(opt)
         self.device = self.runtime.device
-        self.predictor = Predictor(**(predictor or {}))
+        self.predictor = self.parts["predictor"](**(predictor or {}))
         self.net = build_logged(opt["network_g"], "network_g").to(self.device)
-        load_pretrained(self.net, opt, self.label)
+        self._load_start()
         self.ema: Ema | None = None
         self.critic: Critic | None = None
         self.companions: dict[str, nn.Module] = {}
@@ -74,6 +74,10 @@ class RestorationModel:
             self._prepare_training()
             if degradation is not None:
                 self.degradation = self._build_degradation(degradation)
+
+    def _load_start(self) -> None:
+        """What the weights are before training or a checkpoint."""
+        load_pretrained(self.net, self.opt, self.label)
 
     def _build_degradation(self, section: dict[str, Any]) -> Degradation:
         given = Degradation.given
