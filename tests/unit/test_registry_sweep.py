@@ -28,11 +28,16 @@ SMALL = {
     "num_grow_ch": 4,
 }
 SMALL |= {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 8, "img_size": 16}
+SMALL |= {"blocks": [1, 1, 1, 1]}
 
 
 def small(name):
     known = inspect.signature(ARCH_REGISTRY.get(name)).parameters
     return build_network({"type": name, **{k: v for k, v in SMALL.items() if k in known}})
+
+
+def in_channels(net):
+    return getattr(getattr(net, "io", None), "channels", 3)
 
 
 # Networks that images go into.
@@ -43,10 +48,10 @@ IMAGE_NETWORKS = [name for name, cls in ARCH_REGISTRY if getattr(cls, "io", True
 @pytest.mark.parametrize("size", [(17, 23), (1, 1)], ids=str)
 def test_a_network_takes_odd_sizes_and_a_batch_of_one(name, size):
     net = small(name).eval()
-    image = torch.rand(1, 3, *size)
-    result = Predictor("round")(net, image)
+    result = Predictor("round")(net, torch.rand(1, in_channels(net), *size))
     scale = getattr(getattr(net, "io", None), "scale", 1)
-    assert result.shape == (1, 3, size[0] * scale, size[1] * scale)
+    assert result.shape[2:] == (size[0] * scale, size[1] * scale)
+    assert result.shape[1] == (3 if in_channels(net) == 3 else 1)
     assert torch.equal((result * 255).round() / 255, result)
     assert result.min() >= 0
     assert result.max() <= 1
@@ -56,7 +61,7 @@ def test_a_network_takes_odd_sizes_and_a_batch_of_one(name, size):
 def test_a_network_round_trips_its_weights_and_names_its_outputs(name):
     first, second = small(name).eval(), small(name).eval()
     second.load_state_dict(first.state_dict())
-    image = torch.rand(2, 3, 16, 16)
+    image = torch.rand(2, in_channels(first), 32, 32)
     outputs = [named_outputs(net, net(image)) for net in (first, second)]
     assert "pred" in outputs[0]
     for key, value in outputs[0].items():
@@ -75,8 +80,13 @@ def test_a_loss_is_finite_with_a_finite_gradient(name):
         "positive_votes": torch.tensor([3, 2]),
         "num_annotators": torch.tensor([3, 3]),
     }
-    images = ("negative", "positive", "original", "pred_ema")
+    images = ("negative", "positive", "original", "pred_ema", "fg", "bg", "image")
     values |= {key: torch.rand(2, 3, 16, 16) for key in images}
+    if "trimap" in getattr(loss, "inputs", ()):
+        is_class = name == "MattingClassLoss"
+        values["pred"] = torch.rand(2, 3 if is_class else 1, 16, 16, requires_grad=True)
+        values["gt"] = torch.rand(2, 1, 16, 16)
+        values["trimap"] = torch.full((2, 1, 16, 16), 128 / 255)
     inputs = [values[key] for key in getattr(loss, "inputs", ("pred", "gt"))]
     value = loss(*inputs)
     value.backward()
@@ -107,8 +117,11 @@ def test_a_metric_prefers_the_truth(name):
     metric = METRIC_REGISTRY.get(name)
     truth = torch.rand(3, 32, 32)
     near, far = (truth + amount * torch.randn(3, 32, 32) for amount in (0.01, 0.2))
+    near, far, truth = (v[:1] if name.startswith("matting") else v for v in (near, far, truth))
+    trimap = torch.full((1, 32, 32), 128 / 255)
     better, worse = (
-        calculate_metric({"img": image, "img2": truth}, {"type": name}) for image in (near, far)
+        calculate_metric({"img": image, "img2": truth, "trimap": trimap}, {"type": name})
+        for image in (near, far)
     )
     assert (better > worse) == (metric.better == "higher")
     low, high = metric.limits
