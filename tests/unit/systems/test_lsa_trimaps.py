@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.ops.io import read_image, write_image
+from smoothkit.systems.lsa.trimap import make_trimap, trimap_from_mask
+from smoothkit.systems.lsa.trimaps import AlphaRule, MaskRule, make_trimaps
+
+SCRIPT = "data_preparation/make_trimaps.py"
+
+
+def disc(radius: float) -> np.ndarray:
+    down, right = np.mgrid[:60, :70]
+    distance = np.hypot(down - 30, right - 35)
+    return np.clip((radius - distance) * 60 + 128, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def alphas(tmp_path: Path) -> Path:
+    for name, radius in (("a", 10), ("b", 15), ("c", 20)):
+        write_image(tmp_path / f"alphas/{name}.png", disc(radius))
+    return tmp_path / "alphas"
+
+
+def read(path: Path) -> np.ndarray:
+    return read_image(path, mode="whole")
+
+
+def note(folder: Path) -> dict:
+    return json.loads((folder / "trimaps.json").read_text())
+
+
+def test_trimaps_follow_the_radii_noted_beside_them(alphas: Path, tmp_path: Path) -> None:
+    assert len(list(make_trimaps(alphas, tmp_path / "out", AlphaRule(seed=3)))) == 3
+    noted = note(tmp_path / "out")
+    assert noted["rule"] == {"from": "alpha", "radius": [1, 24], "seed": 3}
+    for name, radius in (("a", 10), ("b", 15), ("c", 20)):
+        radii = noted["images"][name]
+        expected = make_trimap(disc(radius), radii["background_radius"], radii["foreground_radius"])
+        np.testing.assert_array_equal(read(tmp_path / f"out/{name}.png"), expected)
+
+
+def test_radii_depend_on_seed_and_name_alone(alphas: Path, tmp_path: Path) -> None:
+    list(make_trimaps(alphas, tmp_path / "all", AlphaRule()))
+    (alphas / "a.png").unlink()
+    list(make_trimaps(alphas, tmp_path / "some", AlphaRule()))
+    assert note(tmp_path / "some")["images"]["b"] == note(tmp_path / "all")["images"]["b"]
+    drawn = {AlphaRule(seed=seed).radii("b") for seed in range(20)}
+    assert len(drawn) > 10
+    assert AlphaRule(7, 7).radii("b") == (7, 7)
+
+
+def test_a_former_run_is_gone_on_with(alphas: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    list(make_trimaps(alphas, out, AlphaRule()))
+    write_image(out / "a.png", np.zeros((2, 2), np.uint8))  # newer than its source: kept
+    (out / "b.png").unlink()
+    os.utime(out / "c.png", (1, 1))
+    list(make_trimaps(alphas, out, AlphaRule()))
+    assert read(out / "a.png").shape == (2, 2)
+    assert read(out / "b.png").shape == (60, 70)
+    assert (out / "c.png").stat().st_mtime > 1
+
+
+@pytest.mark.parametrize("other", [AlphaRule(seed=1), AlphaRule(1, 9), MaskRule()])
+def test_another_rule_is_refused(alphas: Path, tmp_path: Path, other) -> None:
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    before = (tmp_path / "out/trimaps.json").read_bytes()
+    with pytest.raises(
+        DataError, match=r'out: has trimaps made by another rule, \{"from": "alpha"'
+    ):
+        make_trimaps(alphas, tmp_path / "out", other)
+    assert (tmp_path / "out/trimaps.json").read_bytes() == before
+
+
+def test_images_of_others_are_not_replaced(alphas: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"alphas: holds the sources, which would be replaced"):
+        make_trimaps(alphas, alphas, AlphaRule())
+    write_image(tmp_path / "out/x.png", disc(3))
+    with pytest.raises(DataError, match=r"out: has images, but no trimaps.json. Give an empty"):
+        make_trimaps(alphas, tmp_path / "out", AlphaRule())
+
+
+def test_a_note_that_cannot_be_read_is_named(alphas: Path, tmp_path: Path) -> None:
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    (tmp_path / "out/trimaps.json").write_text("[]")
+    with pytest.raises(DataError, match=r"trimaps.json: cannot be read. Remove it"):
+        make_trimaps(alphas, tmp_path / "out", AlphaRule())
+
+
+def test_masks_make_trimaps_too(tmp_path: Path) -> None:
+    mask = np.where(disc(12) > 128, 255, 0).astype(np.uint8)
+    write_image(tmp_path / "masks/a.jpg", np.dstack([mask] * 3))
+    list(make_trimaps(tmp_path / "masks", tmp_path / "out", MaskRule(4, 6)))
+    stored = read(tmp_path / "masks/a.jpg")[..., 0]
+    np.testing.assert_array_equal(read(tmp_path / "out/a.png"), trimap_from_mask(stored, 4, 6))
+    assert note(tmp_path / "out")["rule"] == {"from": "mask", "erode": 4, "dilate": 6}
+
+
+def test_a_trimap_without_unknown_pixels_is_told(tmp_path: Path) -> None:
+    write_image(tmp_path / "alphas/a.png", np.full((9, 9), 255, np.uint8))
+    ((path, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "out", AlphaRule())
+    assert (path, odd) == (tmp_path / "out/a.png", "has no unknown pixel")
+
+
+def test_rules_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"radius: must be one or two rising numbers"):
+        AlphaRule(5, 4)
+    with pytest.raises(ValueError, match=r"erode: must be 0 or more, got -1"):
+        MaskRule(erode=-1)
+
+
+def test_the_script_makes_trimaps_of_alphas_and_masks(alphas, tmp_path, run_script, capsys) -> None:
+    assert run_script(SCRIPT, "--alpha_dir alphas --out_dir fixed --radius 5 --seed 2") == 0
+    assert capsys.readouterr().out == "fixed: 3 trimaps\n"
+    assert note(tmp_path / "fixed")["rule"] == {"from": "alpha", "radius": [5, 5], "seed": 2}
+    expected = make_trimap(disc(15), 5, 5)
+    np.testing.assert_array_equal(read(tmp_path / "fixed/b.png"), expected)
+    assert run_script(SCRIPT, "--mask_dir alphas --out_dir masked --erode 3") == 0
+    assert note(tmp_path / "masked")["rule"] == {"from": "mask", "erode": 3, "dilate": 10}
+
+
+def test_the_script_says_in_one_line_what_is_wrong(alphas, run_script, capsys) -> None:
+    assert run_script(SCRIPT, "--alpha_dir alphas --out_dir out") == 0
+    capsys.readouterr()
+    for arguments, told in (
+        ("--alpha_dir alphas --out_dir out --seed 1", "made by another rule"),
+        ("--alpha_dir nowhere --out_dir new", "nowhere"),
+        ("--mask_dir alphas --out_dir new --radius 3", "go with --alpha_dir"),
+        ("--alpha_dir alphas --out_dir new --dilate 3", "go with --mask_dir"),
+        ("--alpha_dir alphas --out_dir new --radius 5 4", "must be one or two rising numbers"),
+        ("--out_dir new", "--alpha_dir"),
+    ):
+        assert run_script(SCRIPT, arguments) == 2
+        assert told in capsys.readouterr().err.strip().splitlines()[-1]
