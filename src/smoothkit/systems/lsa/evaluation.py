@@ -1,0 +1,155 @@
+"""Measuring alpha mattes that lie in a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.parallel import in_threads
+from smoothkit.data.protocols import by_stem
+from smoothkit.data.store import ImageStore
+from smoothkit.engine.tables import Table
+from smoothkit.engine.validation import measure
+from smoothkit.ops.io import to_float
+from smoothkit.ops.tensor import to_tensor
+from smoothkit.systems.lsa.mattes import check_size, partner_of, plane_of
+from smoothkit.systems.lsa.trimap import Levels, checked_trimap
+
+# Of the hash of the trimaps.
+_DIGITS = 12
+# What is measured is held in memory until it is its turn to be hashed.
+_IMAGES_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Mattes, their ground truths and trimaps."""
+
+    pred: ImageStore
+    gt: ImageStore
+    trimap: ImageStore
+
+
+@dataclass(frozen=True)
+class Trio:
+    """File names of a matte, its ground truth and its trimap."""
+
+    pred: str
+    gt: str
+    trimap: str
+
+
+@dataclass(frozen=True)
+class _Measured:
+    values: dict[str, float]
+    trimap: np.ndarray
+
+
+def evaluate_mattes(
+    stores: Stores,
+    metrics: Mapping[str, Mapping[str, Any]],
+    title: str,
+    *,
+    levels: Levels = "refuse",
+    workers: int | None = None,
+) -> tuple[Table, list[str]]:
+    """Measure all mattes; returns the table, and why others are not in it, a line each.
+
+    The fact ``trimaps`` of the table is the beginning of the SHA-256 of the trimaps that figures
+    are of: a byte a pixel, as measured with, row by row, file after file in the order of names.
+    Figures of different trimaps are not to be compared.
+
+    Args:
+        stores: mattes and ground truths of 8 or 16 bits, grey or of equal channels.
+        metrics: sections as in an option file, ``{'type': NAME, **options}``, by column.
+        title: of the table.
+        levels: what to do with trimaps of other levels than 0, 128 and 255.
+        workers: threads; None for one a core.
+
+    Raises:
+        DataError: a folder has two images of one stem.
+    """
+    trios, faults = pair_mattes(stores)
+    told: set[str] = set()
+    rows: list[dict[str, Any]] = []
+    digest, hashed = hashlib.sha256(), ""
+
+    def measured(trio: Trio) -> _Measured | str:
+        try:
+            pred, gt, trimap = _read(stores, trio, levels)
+        except DataError as error:
+            return str(error)
+        planes = {"result": to_float(pred), "gt": to_float(gt), "trimap": to_float(trimap)}
+        visuals = {name: to_tensor(plane)[None] for name, plane in planes.items()}
+        return _Measured(measure(metrics, visuals, trio.pred, told), trimap)
+
+    workers = workers or os.cpu_count() or 1
+    progress = tqdm(trios, unit="image", disable=not sys.stderr.isatty())
+    batches = _batches(trios, workers * _IMAGES_PER_WORKER)
+    results = (found for batch in batches for found in in_threads(measured, batch, workers))
+    for trio, found in zip(progress, results, strict=True):
+        if isinstance(found, str):
+            faults.append(found)
+            continue
+        rows.append({"image": os.path.splitext(trio.pred)[0], **found.values})
+        if trio.trimap != hashed:
+            digest.update(found.trimap.tobytes())
+            hashed = trio.trimap
+    rows.sort(key=lambda row: str(row["image"]))
+    trimaps = digest.hexdigest()[:_DIGITS] if rows else "none"
+    return Table(title, list(metrics), rows, {"trimaps": trimaps}), faults
+
+
+def pair_mattes(stores: Stores) -> tuple[list[Trio], list[str]]:
+    """What belongs together, in the order of the trimaps; and what has no partner, a line each.
+
+    Files belong together by stem, whatever their extension. A ground truth or trimap ``x`` also
+    serves ``x_3`` and the like, which have none of their own.
+
+    Raises:
+        DataError: a folder has two images of one stem.
+    """
+    _, gts, trimaps = (by_stem(s.names, s.root) for s in (stores.pred, stores.gt, stores.trimap))
+    trios, faults, used = [], [], set()
+    for name in stores.pred.names:
+        gt, trimap = (partner_of(name, held, are_shared=True) for held in (gts, trimaps))
+        if gt and trimap:
+            trios.append(Trio(name, gt, trimap))
+        for found, kind, store in (
+            (gt, "ground truth", stores.gt),
+            (trimap, "trimap", stores.trimap),
+        ):
+            if found:
+                used.add(store.path(found))
+            else:
+                faults.append(f"{stores.pred.path(name)}: has no {kind} in {store.root}.")
+    wanted = {stem: stores.trimap.path(name) for stem, name in trimaps.items()}
+    wanted |= {stem: stores.gt.path(name) for stem, name in gts.items()}
+    unused = [path for path in wanted.values() if path not in used]
+    faults += [f"{path}: has no matte in {stores.pred.root}." for path in sorted(unused)]
+    return sorted(trios, key=lambda trio: (trio.trimap, trio.pred)), faults
+
+
+def _read(stores: Stores, trio: Trio, levels: Levels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pixels of matte, ground truth and trimap, each (H, W)."""
+    path, gt_path = stores.pred.path(trio.pred), stores.gt.path(trio.gt)
+    trimap_path = stores.trimap.path(trio.trimap)
+    pred = plane_of(stores.pred.read(trio.pred, "whole"), path)
+    gt = plane_of(stores.gt.read(trio.gt, "whole"), gt_path)
+    check_size(path, pred.shape, gt_path, gt.shape)
+    stored = stores.trimap.read(trio.trimap, "whole")
+    check_size(trimap_path, stored.shape, gt_path, gt.shape)
+    return pred, gt, checked_trimap(stored, trimap_path, levels=levels)
+
+
+def _batches(trios: Sequence[Trio], size: int) -> Iterator[Sequence[Trio]]:
+    for start in range(0, len(trios), size):
+        yield trios[start : start + size]

@@ -1,0 +1,226 @@
+"""The Composition-1k test set, made from its foregrounds and backgrounds.
+
+Layout: ``merged/<foreground>_<k>.png`` has the foreground before the k-th of its backgrounds;
+``alpha_copy`` and ``trimaps`` have a file of the same name for each; ``sources.json`` says what it
+is made from.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.files import as_json, remove_leftovers, write_bytes, write_text
+from smoothkit.core.parallel import in_threads
+from smoothkit.data.protocols import by_stem
+from smoothkit.data.store import image_files
+from smoothkit.ops.io import (
+    encode_image,
+    is_whole_png,
+    kind_fault,
+    read_bytes,
+    read_header,
+    read_image,
+    write_image,
+)
+from smoothkit.systems.lsa.listed import listed_files
+from smoothkit.systems.lsa.mattes import check_size, plane_of
+from smoothkit.systems.lsa.merging import Foreground
+
+MERGED, ALPHAS, TRIMAPS, NOTE = "merged", "alpha_copy", "trimaps", "sources.json"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a test set is made from.
+
+    Args:
+        fg_dir, alpha_dir, bg_dir: foregrounds, their alphas by the same stem, backgrounds.
+        fg_list, bg_list: files of names, a line each, in the order that counts; ~ for all images of
+            the folder by name. An extension may be missing there, or be another one.
+        trimap_dir: trimaps named like merged images or like foregrounds; ~ for none.
+    """
+
+    fg_dir: str | Path
+    alpha_dir: str | Path
+    bg_dir: str | Path
+    fg_list: str | Path | None = None
+    bg_list: str | Path | None = None
+    trimap_dir: str | Path | None = None
+
+
+def build_test_set(
+    sources: Sources, out_dir: str | Path, *, per_foreground: int = 20, workers: int | None = None
+) -> int:
+    """Merge every foreground with the next backgrounds; returns the number of images made.
+
+    Files that a former run left whole are not made again.
+
+    Args:
+        sources: 8-bit images; alphas may have 16.
+        out_dir: made where missing.
+        per_foreground: backgrounds that each foreground takes.
+        workers: threads; None for one a core.
+
+    Raises:
+        DataError: too few backgrounds; files that are missing, unreadable or of another size, all
+            of them named; ``out_dir`` was made from others; a file cannot be written.
+    """
+    plans = _planned(sources, per_foreground)
+    out_dir = Path(out_dir)
+    _claim(out_dir, plans)
+    total = sum(len(plan.names) for plan in plans)
+    made = 0
+    with tqdm(total=total, unit="image", disable=not sys.stderr.isatty()) as progress:
+        for plan in plans:
+            for is_made in _built(plan, out_dir, workers):
+                made += is_made
+                progress.update()
+    return made
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A foreground with what it is merged with; ``trimaps`` is empty or as long as ``names``."""
+
+    fg: Path
+    alpha: Path
+    names: list[str]
+    backgrounds: list[Path]
+    trimaps: list[Path]
+
+
+def _planned(sources: Sources, per_foreground: int) -> list[_Plan]:
+    fgs = listed_files(sources.fg_dir, sources.fg_list)
+    bgs = listed_files(sources.bg_dir, sources.bg_list)
+    by_stem([path.name for path in fgs], str(sources.fg_dir))  # which refuses twins
+    if len(bgs) < len(fgs) * per_foreground:
+        raise DataError(
+            f"{sources.bg_list or sources.bg_dir}: must have {len(fgs) * per_foreground} "
+            f"backgrounds, {per_foreground} for each of {len(fgs)} foregrounds, got {len(bgs)}."
+        )
+    alphas = _by_stem(sources.alpha_dir)
+    trimaps = _by_stem(sources.trimap_dir) if sources.trimap_dir else None
+    plans, faults = [], []
+    for index, fg in enumerate(fgs):
+        own = bgs[index * per_foreground : (index + 1) * per_foreground]
+        try:
+            plans.append(_plan_of(fg, own, alphas, trimaps))
+        except DataError as error:
+            faults += str(error).splitlines()
+    if faults:
+        raise DataError("\n".join(dict.fromkeys(faults)))
+    return plans
+
+
+def _plan_of(
+    fg: Path,
+    backgrounds: list[Path],
+    alphas: Mapping[str, Path],
+    trimaps: Mapping[str, Path] | None,
+) -> _Plan:
+    """The plan of one foreground, its files checked by their headers."""
+    if fg.stem not in alphas:
+        raise DataError(f"{fg}: has no alpha. Put one called '{fg.stem}' beside the others.")
+    names = [f"{fg.stem}_{k}" for k in range(len(backgrounds))]
+    found = [trimaps.get(name, trimaps.get(fg.stem)) for name in names] if trimaps else []
+    if None in found:
+        raise DataError(f"{fg}: has no trimap called '{names[found.index(None)]}' or '{fg.stem}'.")
+    plan = _Plan(fg, alphas[fg.stem], names, backgrounds, [path for path in found if path])
+    size = _checked_header(fg)
+    faults = []
+    for path in dict.fromkeys((plan.alpha, *plan.trimaps, *backgrounds)):
+        try:
+            other = _checked_header(path, is_photo=path in backgrounds)
+            if path not in backgrounds:
+                check_size(str(path), other, str(fg), size)
+        except DataError as error:
+            faults.append(str(error))
+    if faults:
+        raise DataError("\n".join(faults))
+    return plan
+
+
+def _checked_header(path: Path, *, is_photo: bool = True) -> tuple[int, int]:
+    """Height and width.
+
+    Raises:
+        DataError: no image, or of a kind that cannot be used.
+    """
+    header = read_header(path)
+    if fault := kind_fault(header, alpha="drop", cmyk="convert" if is_photo else "refuse"):
+        raise DataError(f"{path}: {fault}")
+    if is_photo and header.depth != 8:
+        raise DataError(f"{path}: must have 8 bits per channel, got {header.depth}. Convert it.")
+    return header.height, header.width
+
+
+def _by_stem(folder: str | Path) -> dict[str, Path]:
+    names = by_stem([path.name for path in image_files(folder)], str(folder))
+    return {stem: Path(folder) / name for stem, name in names.items()}
+
+
+def _claim(out_dir: Path, plans: Sequence[_Plan]) -> None:
+    """Note what images are made from; refuse a folder that has some of them from others."""
+    note = out_dir / NOTE
+    made_from = {
+        name: [plan.fg.name, bg.name]
+        for plan in plans
+        for name, bg in zip(plan.names, plan.backgrounds, strict=True)
+    }
+    held = _read_note(note) if note.exists() else {}
+    for name, files in made_from.items():
+        if held.get(name, files) != files:
+            raise DataError(
+                f"{out_dir}: has {name} made from {' and '.join(held[name])}, not from "
+                f"{' and '.join(files)}. Give an empty folder."
+            )
+    for folder in (MERGED, ALPHAS, TRIMAPS):
+        remove_leftovers(out_dir / folder)
+    write_text(note, as_json({**held, **made_from}, indent=1) + "\n")
+
+
+def _read_note(note: Path) -> dict[str, list[str]]:
+    try:
+        return dict(json.loads(note.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{note}: cannot be read. Give an empty folder.") from error
+
+
+def _built(plan: _Plan, out_dir: Path, workers: int | None) -> Iterator[bool]:
+    """Write the files of one foreground; for each of its images, whether it is new."""
+    for folder, found in ((ALPHAS, [plan.alpha] * len(plan.names)), (TRIMAPS, plan.trimaps)):
+        for name, source in zip(plan.names, found, strict=False):
+            target = out_dir / folder / f"{name}.png"
+            if not is_whole_png(target):
+                write_bytes(target, _grey_png(source))
+    merged = {
+        out_dir / MERGED / f"{n}.png": bg
+        for n, bg in zip(plan.names, plan.backgrounds, strict=True)
+    }
+    missing = {target for target in merged if not is_whole_png(target)}
+    if not missing:
+        return (False for _ in merged)
+    alpha = plane_of(read_image(plan.alpha, mode="whole"), str(plan.alpha))
+    foreground = Foreground(read_image(plan.fg, alpha="drop", cmyk="convert"), alpha)
+
+    def make(target: Path) -> bool:
+        if target in missing:
+            background = read_image(merged[target], alpha="drop", cmyk="convert")
+            write_image(target, foreground.over(background))
+        return target in missing
+
+    return in_threads(make, list(merged), workers)
+
+
+def _grey_png(source: Path) -> bytes:
+    """A matte or trimap as the content of a PNG file: as it is, where it is one already."""
+    if source.suffix.lower() == ".png" and read_header(source).kind == "grey":
+        return read_bytes(source)
+    return encode_image(plane_of(read_image(source, mode="whole"), str(source)))
