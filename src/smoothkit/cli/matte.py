@@ -1,0 +1,211 @@
+"""Find the alpha mattes of images with trimaps, by a trained matting network.
+
+A trimap (0 background, 128 unknown, 255 foreground) has the name of its image, with any extension;
+so has a rough mask, of whose outline a trimap is made. A second run makes only what is missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from smoothkit.cli.arguments import add_pictures, whole_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import numpy as np
+
+    from smoothkit.cli.pictures import Job
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Weights, images, trimaps or masks, and what is to be made of them."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--model_path", "-m", required=True, metavar="W.pth", help="the weights")
+    add_pictures(parser)
+    parser.set_defaults(ext="png")
+    known = parser.add_mutually_exclusive_group(required=True)
+    known.add_argument("--trimap", metavar="PATH", help="the trimap, or the folder of trimaps")
+    known.add_argument("--mask", metavar="PATH", help="rough masks instead; 128 and more is inside")
+    for name, what in (("erode", "inside"), ("dilate", "outside")):
+        parser.add_argument(
+            f"--{name}",
+            type=whole_number(0),
+            default=15,
+            metavar="N",
+            help=f"pixels along a mask's outline that are not sure to be {what}; default: 15",
+        )
+    parser.add_argument(
+        "--levels",
+        choices=("refuse", "snap"),
+        default="snap",
+        help="trimaps with other levels: take those below 50 as background, those above 200 as "
+        "foreground and the rest as unknown (default), or refuse them",
+    )
+    _add_results(parser)
+    _add_running(parser)
+
+
+def _add_results(parser: argparse.ArgumentParser) -> None:
+    made = parser.add_argument_group("results")
+    made.add_argument("--bits", type=int, choices=(8, 16), default=8, help="of alpha; default: 8")
+    made.add_argument(
+        "--foreground",
+        action="store_true",
+        help="also estimate the foreground's colours, into DIR/foreground as PNG with alpha",
+    )
+    made.add_argument(
+        "--composite",
+        metavar="BACKGROUND",
+        help="also put the foreground before an image, or before a 'checkerboard', into "
+        "DIR/composite",
+    )
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    how = parser.add_argument_group("how alpha is found")
+    how.add_argument(
+        "--views",
+        choices=("plain", "flips", "rotations"),
+        default="plain",
+        help="mean over mirrored images: one (default), four, or eight",
+    )
+    how.add_argument("--permutations", action="store_true", help="and over twelve recolourings")
+    how.add_argument(
+        "--scales",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        metavar="S",
+        help="and over sizes of the image, such as 0.8 1 1.25; default: 1",
+    )
+    how.add_argument(
+        "--refine", type=whole_number(0), default=0, metavar="STEPS", help="default: 0, off"
+    )
+    how.add_argument(
+        "--max_size",
+        type=whole_number(0),
+        default=2176,
+        metavar="N",
+        help="longer side at which the network sees larger images; 0: no limit; default: 2176",
+    )
+    how.add_argument(
+        "--upsampling",
+        choices=("linear", "guided"),
+        default="guided",
+        help="of the alpha of larger images; default: guided by the image",
+    )
+    how.add_argument(
+        "--no_border",
+        action="store_true",
+        help="do not surround images as published; better for networks trained on small ones",
+    )
+    how.add_argument(
+        "--amp",
+        choices=("off", "auto", "bf16", "fp16"),
+        default="off",
+        help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
+    )
+    how.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Find alphas; 2 if an image could not be used."""
+    from smoothkit.cli import pictures
+    from smoothkit.core.log import setup_logging
+    from smoothkit.systems.lsa.matting import load_matting
+    from smoothkit.systems.lsa.predict import MattingPredictor
+    from smoothkit.systems.lsa.preview import Cutouts
+
+    setup_logging()
+    jobs = _jobs(args)
+    read_trimap = _trimap_reader(args)
+    cutouts = Cutouts(args.output, has_foreground=args.foreground, background=args.composite)
+    predictor = MattingPredictor(
+        views=args.views,
+        permutations=args.permutations,
+        scales=args.scales,
+        max_size=args.max_size or None,
+        upsampling=args.upsampling,
+        border=not args.no_border,
+        refine={"steps": args.refine} if args.refine else None,
+    )
+    matting = load_matting(args.model_path, device=args.device, amp=args.amp, predictor=predictor)
+
+    def make(job: Job) -> dict[Path, np.ndarray]:
+        image = pictures.read_whole(job.source)
+        alpha = matting(image, read_trimap(job.source))
+        return {job.target: _levels(alpha, args.bits), **cutouts(job.target, image, alpha)}
+
+    return pictures.make(
+        [replace(job, others=cutouts.paths(job.target)) for job in jobs], args, make
+    )
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    from smoothkit.cli import pictures
+    from smoothkit.core.errors import DataError
+
+    if args.bits == 16 and args.ext.lower().lstrip(".") not in ("png", "tif", "tiff"):
+        raise DataError(f"--ext {args.ext}: cannot hold 16 bits. Use png or tif.")
+    return pictures.plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
+
+
+def _trimap_reader(args: argparse.Namespace) -> Callable[[Path], np.ndarray]:
+    """Gives the trimap of an input, from its own file or from that of its mask."""
+    from smoothkit.cli import pictures
+    from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
+    from smoothkit.systems.lsa.trimap import checked_trimap, trimap_from_mask
+
+    is_mask = args.trimap is None
+    find = _partner_finder(args.input, args.mask if is_mask else args.trimap, is_mask=is_mask)
+
+    def read(source: Path) -> np.ndarray:
+        path = find(source)
+        stored = pictures.read_whole(path)
+        if not is_mask:
+            return checked_trimap(stored, str(path), levels=args.levels)
+        return trimap_from_mask(to_8_bits(plane_of(stored, str(path))), args.erode, args.dilate)
+
+    return read
+
+
+def _partner_finder(inputs: str, partners: str, *, is_mask: bool) -> Callable[[Path], Path]:
+    """Which trimap or mask belongs to an input: the one of its name in the same place."""
+    from pathlib import Path
+
+    from smoothkit.core.errors import DataError
+    from smoothkit.data.store import FolderStore
+
+    folder, what = Path(partners), "mask" if is_mask else "trimap"
+    if folder.is_file():
+        if not Path(inputs).is_file():
+            raise DataError(f"--{what} {folder}: must be a folder, since --input is one.")
+        return lambda source: folder
+    root = Path(inputs).parent if Path(inputs).is_file() else Path(inputs)
+    if not folder.is_dir():
+        raise DataError(f"--{what} {folder}: no such file or folder.")
+    names = FolderStore(folder, is_recursive=True).names
+    held: dict[Path, Path] = {}
+    for name in names:
+        key = Path(name).with_suffix("")
+        if key in held:
+            raise DataError(f"{folder}: has both {held[key]} and {name}. Move one away.")
+        held[key] = Path(name)
+
+    def find(source: Path) -> Path:
+        key = source.relative_to(root).with_suffix("")
+        if key not in held:
+            raise DataError(f"{source}: has no {what} called '{key}' in {folder}.")
+        return folder / held[key]
+
+    return find
+
+
+def _levels(alpha: np.ndarray, bits: int) -> np.ndarray:
+    from smoothkit.ops.io import to_uint8, to_uint16
+
+    return to_uint16(alpha) if bits == 16 else to_uint8(alpha)

@@ -1,0 +1,205 @@
+"""``python -m smoothkit matte`` on files and folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from smoothkit.__main__ import main as command
+from smoothkit.archs import build_network
+from smoothkit.inference import main as infer
+from smoothkit.ops.io import to_float
+from smoothkit.systems.lsa.foreground import checkerboard
+from smoothkit.systems.lsa.matting import Matting, load_matting
+from smoothkit.systems.lsa.predict import MattingPredictor
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder: ``W.pth`` in the published layout, ``in``, ``trimaps`` and ``masks``."""
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    net = build_network({"type": "LsaNet", "width": 4, "blocks": [1, 1, 1, 1]})
+    state = {f"module.{name}": value for name, value in net.state_dict().items()}
+    torch.save({"epoch": 1, "state_dict": state}, "W.pth")
+    for name in ("a.png", "sub/b.jpg"):
+        write(Path("in") / name, noise(40, 50, 3))
+        write((Path("trimaps") / name).with_suffix(".png"), thirds(40, 50))
+        write((Path("masks") / name).with_suffix(".png"), np.uint8(255 * (thirds(40, 50) > 0)))
+    return tmp_path
+
+
+def noise(*shape: int, dtype: type = np.uint8) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype)
+
+
+def thirds(height: int, width: int) -> np.ndarray:
+    trimap = np.full((height, width), 128, np.uint8)
+    trimap[:, : width // 3], trimap[:, -width // 3 :] = 255, 0
+    return trimap
+
+
+def write(path: Path, image: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    assert cv2.imwrite(str(path), image)
+
+
+def read(path: str) -> np.ndarray:
+    return cv2.imread(path, cv2.IMREAD_UNCHANGED)
+
+
+def matte(*args: str) -> int:
+    return command(["matte", "-m", "W.pth", "-o", "out", *args])
+
+
+def results() -> list[str]:
+    return sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
+
+
+def test_a_folder_of_images_and_trimaps_gives_alphas(work):
+    assert matte("-i", "in", "--trimap", "trimaps") == 0
+    assert results() == ["a.png", "sub/b.png"]
+    alpha = read("out/a.png")
+    assert alpha.dtype == np.uint8
+    assert (alpha[:, :16] == 255).all()
+    assert (alpha[:, -16:] == 0).all()
+    expected = load_matting("W.pth", device="cpu")(read("in/a.png"), read("trimaps/a.png"))
+    assert np.abs(to_float(alpha) - expected).max() <= 0.5001 / 255
+
+
+def test_sixteen_bits_hold_more(work):
+    assert matte("-i", "in/a.png", "--trimap", "trimaps/a.png", "--bits", "16") == 0
+    alpha = read("out/a.png")
+    assert alpha.dtype == np.uint16
+    expected = load_matting("W.pth", device="cpu")(read("in/a.png"), read("trimaps/a.png"))
+    assert np.abs(to_float(alpha) - expected).max() <= 0.5001 / 65535
+    assert (alpha % 257 != 0).any()
+
+
+def test_foreground_and_previews_come_beside_the_alpha(work):
+    write(Path("bg.png"), noise(90, 70, 3))
+    args = "-i", "in", "--trimap", "trimaps", "--foreground"
+    assert matte(*args, "--composite", "checkerboard") == 0
+    wanted = ["a.png", "composite/a.png", "composite/sub/b.png", "foreground/a.png"]
+    assert results() == [*wanted, "foreground/sub/b.png", "sub/b.png"]
+    cutout, shown = read("out/foreground/a.png"), read("out/composite/a.png")
+    assert cutout.shape == (40, 50, 4)
+    np.testing.assert_array_equal(cutout[..., 3], read("out/a.png"))
+    opaque = cutout[:, :16, :3].astype(int)
+    assert np.median(np.abs(opaque - read("in/a.png")[:, :16])) <= 1
+    empty = np.rint(checkerboard(40, 50) * 255)[:, -16:]
+    np.testing.assert_array_equal(shown[:, -16:], empty)
+    assert matte(*args, "--composite", "bg.png", "--overwrite") == 0
+    assert not np.array_equal(read("out/composite/a.png")[:, -16:], empty)
+
+
+def test_a_second_run_makes_only_what_is_missing(work, caplog):
+    args = "-i", "in", "--trimap", "trimaps", "--composite", "checkerboard"
+    assert matte(*args) == 0
+    Path("out/composite/a.png").unlink()
+    before = Path("out/sub/b.png").stat().st_mtime_ns
+    assert matte(*args) == 0
+    assert Path("out/composite/a.png").exists()
+    assert Path("out/sub/b.png").stat().st_mtime_ns == before
+
+
+def test_a_mask_becomes_a_trimap(work):
+    assert matte("-i", "in", "--mask", "masks", "--erode", "3", "--dilate", "3") == 0
+    alpha = read("out/a.png")
+    assert (alpha[:, :27] == 255).all()  # the mask ends at column 34
+    assert (alpha[:, 38:] == 0).all()
+    assert len(np.unique(alpha[:, 31:37])) > 2
+
+
+def test_other_levels_are_snapped_or_refused(work, capfd):
+    trimap = thirds(40, 50)
+    trimap[trimap == 128] = 102
+    write(Path("trimaps/a.png"), trimap)
+    assert matte("-i", "in/a.png", "--trimap", "trimaps", "--levels", "refuse") == 2
+    assert (
+        "trimaps/a.png: must have no levels but 0, 128 and 255, got 102" in capfd.readouterr().err
+    )
+    assert matte("-i", "in/a.png", "--trimap", "trimaps") == 0
+
+
+@pytest.mark.parametrize("channels", [1, 4], ids=["grey", "with alpha"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16], ids=str)
+def test_other_kinds_of_images_are_taken(work, channels, dtype):
+    write(Path("in/a.png"), noise(40, 50, channels, dtype=dtype))
+    assert matte("-i", "in/a.png", "--trimap", "trimaps", "--foreground") == 0
+    assert read("out/a.png").shape == (40, 50)
+    assert read("out/foreground/a.png").dtype == dtype
+
+
+@pytest.mark.parametrize("size", [(1, 1), (5, 31)], ids=str)
+def test_small_images_are_taken(work, size):
+    write(Path("in/a.png"), noise(*size, 3))
+    write(Path("trimaps/a.png"), np.full(size, 128, np.uint8))
+    assert matte("-i", "in/a.png", "--trimap", "trimaps") == 0
+    assert read("out/a.png").shape == size
+
+
+@pytest.mark.parametrize(
+    ("break_it", "message"),
+    [
+        (lambda: Path("trimaps/a.png").unlink(), "in/a.png: has no trimap called 'a' in trimaps."),
+        (lambda: Path("in/a.png").write_bytes(b"x"), "in/a.png: is not a PNG, JPEG"),
+        (lambda: Path("trimaps/a.png").write_bytes(b""), "trimaps/a.png: the file is empty"),
+        (lambda: write(Path("trimaps/a.png"), thirds(40, 51)),
+         "in/a.png: the trimap must have the size of the image, 40x50, got 40x51."),
+        (lambda: write(Path("trimaps/a.png"), noise(40, 50, 3)), "must be grey, got colours"),
+    ],
+)  # fmt: skip
+def test_one_bad_file_is_named_and_the_rest_is_made(work, capfd, break_it, message):
+    break_it()
+    assert matte("-i", "in", "--trimap", "trimaps") == 2
+    assert message in capfd.readouterr().err
+    assert results() == ["sub/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--trimap", "none"), "--trimap none: no such file or folder."),
+        (("--mask", "masks/a.png"), "--mask masks/a.png: must be a folder, since --input is one."),
+        (("--trimap", "trimaps", "--bits", "16", "--ext", "jpg"), "--ext jpg: cannot hold 16 bits"),
+        (("--trimap", "trimaps", "--composite", "no.png"), "no.png: no such file"),
+        (("--trimap", "trimaps", "--scales", "0"), "scales: must be numbers above 0"),
+    ],
+)
+def test_faults_are_named_before_anything_is_made(work, capfd, args, message):
+    assert matte("-i", "in", *args) == 2
+    assert message in capfd.readouterr().err
+    assert not Path("out").exists()
+
+
+def test_each_kind_of_network_has_its_command(work, capfd):
+    assert infer(["-m", "W.pth", "-i", "in", "-o", "out"]) == 2
+    assert "W.pth: holds LsaNet, which takes a trimap" in capfd.readouterr().err
+    torch.save({"net": build_network({"type": "JESSNet"}).state_dict()}, "J.pth")
+    assert command(["matte", "-m", "J.pth", "-i", "in", "-o", "out", "--trimap", "trimaps"]) == 2
+    assert "J.pth: holds JESSNet, which takes no trimap" in capfd.readouterr().err
+
+
+def test_refinement_and_views_change_alpha(work):
+    image, trimap = read("in/a.png"), read("trimaps/a.png")
+    found = []
+    for options in ({}, {"refine": {"steps": 5}}, {"views": "rotations"}, {"scales": [0.8, 1.25]}):
+        matting = load_matting("W.pth", device="cpu", predictor=MattingPredictor(**options))
+        found.append(matting(image, trimap))
+    assert all(alpha.shape == (40, 50) for alpha in found)
+    assert all(np.abs(alpha - found[0]).max() > 1e-6 for alpha in found[1:])
+
+
+def test_bf16_stays_close(work):
+    image, trimap = read("in/a.png"), read("trimaps/a.png")
+    net = build_network({"type": "LsaNet", "width": 4, "blocks": [1, 1, 1, 1]})
+    exact, mixed = (
+        Matting(net, dtype=dtype)(image, trimap) for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert 0 < np.abs(exact - mixed).max() < 0.05
