@@ -10,9 +10,10 @@
 set -eu
 cd "$(dirname "$0")"
 
-DEMOS="smoothing sr metrics"
+DEMOS="smoothing sr metrics matting"
 SUMMARY_sr="a small RRDB by pixels, then with positive and negative ground truths, tested"
 SUMMARY_metrics="its results and bicubic enlargement against all positive ground truths (after sr)"
+SUMMARY_matting="a small LSA network on composed images, beside closed-form and KNN matting"
 SUMMARY_smoothing="JESS-Net on blended pairs, beside bilateral, rolling guidance, L0 and RTV filters"
 
 list() {
@@ -145,6 +146,55 @@ metrics() {
     # shellcheck disable=SC2086
     python scripts/metrics/picture_table.py --out "$out/comparison.png" --columns $columns \
         "original=$HGGT/test/images/original"
+}
+
+matting() {
+    QUICK="" SMALL=""
+    [ "${SMOOTHKIT_QUICK:-0}" = 0 ] || QUICK=_quick SMALL="--num_each 1 --side 96"
+    SAMPLES=datasets/samples$QUICK DATA=datasets/matting_demo$QUICK
+    "$PYTHON" -c 'import pymatting' 2>/dev/null || {
+        echo "demo.sh: matting is compared with pymatting: $PYTHON -m pip install pymatting" >&2
+        exit 2
+    }
+
+    say "sample photographs"
+    python scripts/data_preparation/make_sample_data.py --out_dir "$SAMPLES" --seed 1
+    say "foregrounds of photographs with drawn alphas: soft blobs, strands of hair, lace"
+    photographs=$SAMPLES/train/photographs
+    make_sample=scripts/data_preparation/make_sample_matting.py
+    # shellcheck disable=SC2086  # the words of $SMALL are separate options
+    python $make_sample --photo_dir "$photographs" --out_dir "$DATA/train" --skip 'c[ao][fm]*' $SMALL
+    # shellcheck disable=SC2086
+    python $make_sample --photo_dir "$photographs" --out_dir "$DATA/val" --only 'c[ao][fm]*_[01]' \
+        --num_each 1 $SMALL
+    # shellcheck disable=SC2086
+    python $make_sample --photo_dir "$SAMPLES/test/photographs" --out_dir "$DATA/test" \
+        --only '*_0' $SMALL
+    say "training foregrounds made locally smooth"
+    python scripts/data_preparation/reestimate_foreground.py --fg_dir "$DATA/train/fg" \
+        --alpha_dir "$DATA/train/alpha" --out_dir "$DATA/train/kappa_fg"
+    for part in val test; do
+        say "test images: $part foregrounds before other photographs, with trimaps"
+        python scripts/data_preparation/make_trimaps.py --alpha_dir "$DATA/$part/alpha" \
+            --out_dir "$DATA/$part/trimaps_fg" --radius 4 12
+        python scripts/data_preparation/compose_matting_test.py --fg_dir "$DATA/$part/fg" \
+            --alpha_dir "$DATA/$part/alpha" --bg_dir "$DATA/$part/coco_bg" \
+            --fg_list "$DATA/$part/test_fg_names.txt" --bg_list "$DATA/$part/test_bg_names.txt" \
+            --trimap_dir "$DATA/$part/trimaps_fg" --per_foreground 2 --out_dir "$DATA/$part"
+    done
+    say "training a small network"
+    CONFIG="name=LSA_demo$QUICK datasets:train:dataroot=$DATA/train datasets:val:dataroot=$DATA/val"
+    [ -z "$QUICK" ] || CONFIG="$CONFIG train:total_iter=4 val:val_freq=4 logger:print_freq=1"
+    # shellcheck disable=SC2086  # the words of $CONFIG are separate options
+    python -m smoothkit.train -opt options/train/lsa/train_LSA_demo.yml --force_yml $CONFIG
+    say "testing it on held-out photographs"
+    python -m smoothkit.test -opt options/test/lsa/test_LSA_demo.yml --force_yml \
+        "name=LSA_demo$QUICK" "datasets:test_1:dataroot=$DATA/test" \
+        "path:pretrain_network_g=experiments/LSA_demo$QUICK/models/net_g_latest.pth"
+    say "methods that need no training beside it"
+    python scripts/metrics/compare_matting.py --data_dir "$DATA/test" \
+        --results "LSA=results/LSA_demo$QUICK/visualization/held_out" \
+        --out_dir "results/LSA_demo$QUICK/compared"
 }
 
 case "${1:-}" in

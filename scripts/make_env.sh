@@ -13,4 +13,4 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --quiet "$@"; }
 # First what BasicSR's build imports: in an isolated build it would fetch torch a second time.
 pip install torch torchvision numpy cython 'setuptools<81' wheel
 PYTHON=.venv/bin/python sh scripts/install_basicsr.sh
-pip install --no-build-isolation -e '.[dev]'
+pip install --no-build-isolation -e '.[dev,matting]'

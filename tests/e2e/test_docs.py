@@ -83,6 +83,18 @@ def test_the_quick_demo_compares_networks_over_labels(demo):
     assert {"metrics.csv", "metrics.json", "plots.html"} <= {path.name for path in out.iterdir()}
 
 
+def test_the_quick_demo_measures_matting_beside_classical_methods(demo):
+    root, printed = demo
+    rows = re.findall(r"^(trimap|closed_form|knn|LSA) +((?: *\d+\.\d\d){4})$", printed, re.M)
+    values = {name: [float(v) for v in line.split()] for name, line in rows}
+    assert list(values) == ["trimap", "closed_form", "knn", "LSA"]
+    assert values["closed_form"] < values["trimap"]
+    out = root / "results/LSA_demo_quick/compared"
+    sheet = read_image(out / "comparison.png")
+    assert sheet.shape[1] == 6 * 96
+    assert len(list((out / "knn").iterdir())) == 18
+
+
 def test_held_out_pairs_share_no_picture_with_training(demo):
     samples = demo[0] / "datasets/samples_quick"
     kinds = {
@@ -131,7 +143,29 @@ def workplace(demo) -> Path:
     shutil.copy(run / "options.yml", root / "FILE.yml")
     make_test_sets(root / "datasets", sps / "held_out/train")
     make_hggt(root)
+    make_matting(root)
     return root
+
+
+def make_matting(root: Path) -> None:
+    """AIM's folders and Composition-1k from the quick demo; networks of a few weights."""
+    own = root / "datasets/matting_demo_quick"
+    (root / "datasets/matting_demo").symlink_to(own)
+    (root / "datasets/AIM").symlink_to(own)
+    links = {"fg": own / "test/fg", "alpha": own / "test/alpha", "alphas": own / "test/alpha"}
+    links |= {"images": own / "test/merged", "trimaps": own / "test/trimaps"}
+    links |= {"masks": own / "test/alpha_copy"}
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    weights = root / "experiments/pretrained/LSA/ckpt_e200.pth"
+    weights.parent.mkdir(parents=True)
+    small = {"type": "LsaNet", "width": 4, "blocks": [1, 1, 1, 1]}
+    torch.save({"epoch": 200, "state_dict": build_network(small).state_dict()}, weights)
+    shutil.copy(weights, root / "M.pth")
+    for path in (root / "options").glob("*/lsa/*.yml"):
+        options = yaml.safe_load(path.read_text())
+        options["network_g"] = small
+        path.write_text(yaml.safe_dump(options))
 
 
 def make_hggt(root: Path) -> None:
@@ -186,10 +220,12 @@ def test_the_python_of_the_documents_runs(workplace, monkeypatch):
     blocks = [block for page in PAGES for block in fenced(page, "python")]
     assert blocks
     for block in blocks:
-        names = {"image": np.zeros((8, 8, 3), np.uint8)}
+        names = {"image": np.zeros((8, 8, 3), np.uint8), "trimap": np.full((8, 8), 128, np.uint8)}
         exec(block, names)
         if "smooth" in names:
             assert names["smooth"].shape == (8, 8, 3)
+        if "alpha" in names:
+            assert names["alpha"].shape == (8, 8)
 
 
 @pytest.mark.slow
@@ -206,7 +242,7 @@ def test_the_demo_runs_twice(demo):
 def test_the_demo_lists_itself_and_refuses_what_it_does_not_know():
     listed = subprocess.run(["sh", "demo.sh", "--list"], cwd=ROOT, capture_output=True, text=True)
     names = [line.partition(": ")[0] for line in listed.stdout.splitlines()]
-    assert names == ["smoothing", "sr", "metrics"]
+    assert names == ["smoothing", "sr", "metrics", "matting"]
     wrong = subprocess.run(["sh", "demo.sh", "nothing"], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "no demo is called 'nothing'" in wrong.stderr

@@ -1,0 +1,61 @@
+"""Compare alpha mattes with those of methods that need no training, on a test set with alphas.
+
+OUT_DIR gets the mattes of each method, a table in comparison.json and a picture of some images.
+Methods: trimap (one half where it is unknown), and closed_form and knn by pymatting. SAD, Grad and
+Conn are in thousands, MSE is times a thousand; all over the unknown pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.errors import exit_code_of
+from smoothkit.core.errors import DataError
+from smoothkit.systems.lsa.classical import METHODS
+from smoothkit.systems.lsa.comparison import (
+    compare,
+    read_test_set,
+    report,
+    write_comparison,
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_dir", required=True, help="has merged, trimaps and alpha_copy")
+    parser.add_argument("--methods", nargs="*", choices=tuple(METHODS), default=list(METHODS))
+    parser.add_argument(
+        "--results", nargs="*", default=[], metavar="NAME=DIR", help="mattes that are there already"
+    )
+    parser.add_argument("--out_dir", required=True)
+    parser.add_argument("--num_shown", type=whole_number(1), default=4, help="rows; default: 4")
+    args = parser.parse_args()
+    test_set = read_test_set(args.data_dir)
+    folders = {name: Path(args.out_dir) / name for name in args.methods}
+    for name, folder in folders.items():
+        made = test_set.estimate(name, folder)
+        list(tqdm(made, name, total=len(test_set.names), disable=not sys.stderr.isatty()))
+    folders |= dict(_named(text) for text in args.results)
+    comparison = compare(test_set, folders)
+    print(report(comparison))
+    write_comparison(comparison, test_set, folders, args.out_dir, args.num_shown)
+    print(Path(args.out_dir) / "comparison.png")
+    return 0
+
+
+def _named(text: str) -> tuple[str, Path]:
+    name, equals, folder = text.partition("=")
+    if not (name and equals and folder):
+        raise DataError(f"--results {text}: must be NAME=DIR.")
+    return name, Path(folder)
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code_of(main))

@@ -1,0 +1,86 @@
+"""Alpha by methods that need no training, to compare networks with."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from smoothkit.core.errors import DataError
+from smoothkit.core.parallel import in_threads
+from smoothkit.ops.io import to_float, to_uint16, write_image
+from smoothkit.systems.lsa.triples import Triples
+
+Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+# Values that pymatting wants in a trimap, by our bytes.
+_LEVELS = {0: 0.0, 128: 0.5, 255: 1.0}
+
+
+def trimap_as_alpha(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    """One half wherever the trimap is unknown: what any method has to beat."""
+    return trimap
+
+
+def closed_form(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    """Levin et al., "A closed-form solution to natural image matting", TPAMI 2008, by pymatting."""
+    return _by_pymatting("estimate_alpha_cf", image, trimap)
+
+
+def knn(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    """Chen et al., "KNN matting", TPAMI 2013, by pymatting."""
+    return _by_pymatting("estimate_alpha_knn", image, trimap)
+
+
+METHODS: dict[str, Method] = {"trimap": trimap_as_alpha, "closed_form": closed_form, "knn": knn}
+
+
+def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterator[Path]:
+    """Write the alphas of a method, 16 bits, those that are not there yet; gives their files.
+
+    Args:
+        triples: images and trimaps.
+        name: of the method, one of ``METHODS``.
+        out_dir: gets ``<stem>.png`` of each image.
+
+    Raises:
+        DataError: an image cannot be used, pymatting is missing, or a method fails on an image.
+    """
+    method, out_dir = METHODS[name], Path(out_dir)
+
+    def make(file: str) -> Path:
+        path = out_dir / f"{Path(file).stem}.png"
+        if path.exists():
+            return path
+        triple = triples.read(file)
+        values = np.vectorize(_LEVELS.__getitem__, otypes=[float])(triple.trimap)
+        image = to_float(triple.image)[..., ::-1].astype(np.float64)
+        try:
+            alpha = method(image, values)
+        except ValueError as error:
+            raise DataError(f"{triple.paths['lq_path']}: {name} fails: {error}.") from error
+        write_image(path, to_uint16(np.clip(alpha, 0, 1)))
+        return path
+
+    # pymatting's solvers hold the interpreter, so threads would only take turns.
+    workers = None if name == "trimap" else 1
+    return in_threads(make, triples.names, workers)
+
+
+def _by_pymatting(name: str, image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
+    """A function of pymatting; what it prints about its speed is not passed on."""
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        try:
+            import pymatting
+        except ImportError as error:
+            raise DataError(
+                f"this method is pymatting's, which cannot be imported ({error}). "
+                "pip install 'smoothkit[matting]'"
+            ) from error
+        alpha: np.ndarray = getattr(pymatting, name)(image, trimap)
+    return alpha

@@ -1,0 +1,119 @@
+"""Drawn alphas, the demo's data, and classical methods beside a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.data import build_dataset
+from smoothkit.ops.io import read_image, write_image
+from smoothkit.systems.lsa.classical import METHODS, estimate_folder
+from smoothkit.systems.lsa.comparison import compare, read_test_set, report
+from smoothkit.systems.lsa.samples import KINDS, make_sample_foregrounds
+from support.matting import make_matting_data
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("matting")
+    make_matting_data(root)
+    return root / "datasets/matting_demo"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_alpha_has_an_inside_an_outside_and_much_between(kind: str) -> None:
+    for seed in range(5):
+        alpha = KINDS[kind](np.random.default_rng(seed), 128)
+        assert (alpha.shape, alpha.dtype) == ((128, 128), np.float32)
+        assert alpha.min() == 0
+        assert 0.98 < alpha.max() <= 1
+        assert alpha[:2].max() < 0.05
+        share = ((alpha > 0.02) & (alpha < 0.98)).mean()
+        assert 0.02 < share < 0.5
+
+
+def test_names_and_seeds_alone_decide(tmp_path: Path) -> None:
+    for name in ("cat_0", "dog_0", "dog_1"):
+        write_image(tmp_path / f"{name}.png", np.full((70, 50, 3), 90, np.uint8))
+    photographs = sorted(tmp_path.glob("*.png"))
+    made = make_sample_foregrounds(photographs, tmp_path / "a", num_each=1, side=48)
+    again = make_sample_foregrounds(photographs[1:], tmp_path / "b", num_each=1, side=48)
+    assert made[:3] == ["cat_0_blob0", "cat_0_hair0", "cat_0_lace0"]
+    assert again == made[3:]
+    for name in again:
+        first, second = (read_image(tmp_path / f"{d}/alpha/{name}.png") for d in "ab")
+        assert np.array_equal(first, second)
+    make_sample_foregrounds(photographs[:1], tmp_path / "c", num_each=1, side=48, seed=1)
+    other = read_image(tmp_path / f"c/alpha/{made[0]}.png")
+    assert not np.array_equal(other, read_image(tmp_path / f"a/alpha/{made[0]}.png"))
+    backgrounds = (tmp_path / "a/test_bg_names.txt").read_text().split()
+    assert len(backgrounds) == 2 * len(made)
+    for index, name in enumerate(made):
+        scenes = {b.partition("_")[0] for b in backgrounds[2 * index : 2 * index + 2]}
+        assert name.partition("_")[0] not in scenes
+
+
+def test_the_data_sets_take_the_folders(data: Path) -> None:
+    train = build_dataset({"type": "MattingCompositionDataset", "dataroot": str(data / "train"),
+                           "train_size": 32, "crop_size": [24, 40]})  # fmt: skip
+    assert train.check() == []
+    assert train[0]["gt"].shape == (1, 32, 32)
+    test = build_dataset({"type": "MattingTestDataset", "dataroot": str(data / "val")})
+    assert len(test) == 2
+
+
+def test_a_photograph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"no")
+    with pytest.raises(DataError, match=r"x\.png: is not a PNG"):
+        make_sample_foregrounds([tmp_path / "x.png"], tmp_path / "out")
+
+
+def test_closed_form_and_knn_beat_the_trimap(data: Path, tmp_path: Path) -> None:
+    test_set = read_test_set(str(data / "val"))
+    folders = {name: tmp_path / name for name in METHODS}
+    for name, folder in folders.items():
+        paths = list(test_set.estimate(name, folder))
+        assert [path.stem for path in paths] == [Path(n).stem for n in test_set.names]
+    scores = compare(test_set, folders).scores
+    for name in ("closed_form", "knn"):
+        assert scores[name]["sad"] < 0.6 * scores["trimap"]["sad"]
+    shown = report(compare(test_set, folders)).splitlines()
+    assert [line.split()[0] for line in shown] == ["method", *METHODS, "means"]
+    assert float(shown[1].split()[2]) == pytest.approx(1000 * scores["trimap"]["mse"], abs=0.01)
+
+
+def test_mattes_that_are_there_are_kept(data: Path, tmp_path: Path) -> None:
+    test_set = read_test_set(str(data / "val"))
+    path = tmp_path / f"{Path(test_set.names[0]).stem}.png"
+    write_image(path, np.full((72, 72), 7, np.uint8))
+    list(estimate_folder(test_set.triples, "trimap", tmp_path))
+    assert (read_image(path) == 7).all()
+    assert len(list(tmp_path.iterdir())) == len(test_set.names)
+
+
+def test_a_method_that_fails_names_the_image(data: Path, tmp_path: Path) -> None:
+    for folder in ("merged", "trimaps", "alpha_copy"):
+        (tmp_path / folder).mkdir()
+    name = read_test_set(str(data / "val")).names[0]
+    write_image(tmp_path / f"merged/{name}", read_image(data / f"val/merged/{name}"))
+    trimap = np.zeros((72, 72), np.uint8)
+    trimap[20:40] = 128  # no foreground is known
+    write_image(tmp_path / f"trimaps/{name}", trimap)
+    alpha = cv2.imread(str(data / f"val/alpha_copy/{name}"), cv2.IMREAD_GRAYSCALE)
+    write_image(tmp_path / f"alpha_copy/{name}", np.where(trimap == 0, 0, alpha).astype(np.uint8))
+    test_set = read_test_set(str(tmp_path))
+    with pytest.raises(
+        DataError, match=f"merged/{name}: closed_form fails: Trimap did not contain"
+    ):
+        list(test_set.estimate("closed_form", tmp_path / "out"))
+
+
+def test_a_test_set_without_alphas_is_refused(data: Path, tmp_path: Path) -> None:
+    for folder in ("merged", "trimaps"):
+        (tmp_path / folder).symlink_to(data / "val" / folder)
+    with pytest.raises(DataError, match="has no alpha_copy"):
+        read_test_set(str(tmp_path))
