@@ -193,7 +193,7 @@ matting() {
         "path:pretrain_network_g=experiments/LSA_demo$QUICK/models/net_g_latest.pth"
     say "methods that need no training beside it"
     python scripts/metrics/compare_matting.py --data_dir "$DATA/test" \
-        --results "LSA=results/LSA_demo$QUICK/visualization/held_out" \
+        --results "LSA=results/LSA_demo$QUICK/visualization/held_out" --num_shown 6 \
         --out_dir "results/LSA_demo$QUICK/compared"
 }
 

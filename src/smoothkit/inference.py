@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from smoothkit.cli.arguments import add_pictures, whole_number
+from smoothkit.cli.arguments import add_arithmetic, add_pictures, whole_number
 from smoothkit.cli.errors import exit_code_of
 
 
@@ -41,19 +41,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="overlap of tiles; default: what makes the result that of the whole image",
     )
-    made.add_argument(
-        "--amp",
-        choices=("off", "auto", "bf16", "fp16"),
-        default="off",
-        help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
-    )
+    add_arithmetic(made)
     made.add_argument(
         "--color", choices=("bgr", "rgb"), help="channel order of the network; default: its own"
     )
     made.add_argument(
         "--rounding", choices=("round", "truncate"), help="to 8 bits; default: that of its system"
     )
-    made.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
     return made
 
 

@@ -23,6 +23,17 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_arithmetic(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Where a network runs, and in which precision."""
+    parser.add_argument(
+        "--amp",
+        choices=("off", "auto", "bf16", "fp16"),
+        default="off",
+        help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
+    )
+    parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+
+
 def whole_number(least: int) -> Callable[[str], int]:
     """What argparse reads a number of ``least`` or more with."""
 

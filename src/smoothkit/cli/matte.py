@@ -10,7 +10,7 @@ import argparse
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smoothkit.cli.arguments import add_pictures, whole_number
+from smoothkit.cli.arguments import add_arithmetic, add_pictures, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,13 +103,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="do not surround images as published; better for networks trained on small ones",
     )
-    how.add_argument(
-        "--amp",
-        choices=("off", "auto", "bf16", "fp16"),
-        default="off",
-        help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
-    )
-    how.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+    add_arithmetic(how)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -116,11 +116,6 @@ def test_the_images_used_last_are_remembered() -> None:
     assert pickle.loads(pickle.dumps(cache)).get("a") is None
 
 
-def test_colours_come_as_asked(folder: Path) -> None:
-    rgb, bgr = (item(build(folder, color=color)) for color in ("rgb", "bgr"))
-    assert torch.equal(rgb["fg"], bgr["fg"].flip(0))
-
-
 def test_batches_do_not_depend_on_workers(folder: Path) -> None:
     section = {"batch_size_per_gpu": 2, "num_worker_per_gpu": 0}
     batches = []

@@ -19,7 +19,7 @@ from smoothkit.core.signature import read_section
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.store import ImageStore, open_store
 from smoothkit.ops.io import Alpha, ImageHeader, kind_fault
-from smoothkit.ops.tensor import Color, to_tensor
+from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.augment import PRESETS, Chances, Preset, apply, sample
 from smoothkit.systems.lsa.cache import Cache
 from smoothkit.systems.lsa.mattes import check_size, partners, plane_of, to_8_bits
@@ -63,7 +63,6 @@ class MattingCompositionDataset(ImageDataset):
             model, or here.
         cache_mb: of decoded foregrounds, with their alphas, that each data worker keeps, since
             each meets many backgrounds; 0 keeps none.
-        color: channel order of the items.
         alpha: refuse or drop the alpha channel of a foreground or background file.
 
     Raises:
@@ -90,7 +89,6 @@ class MattingCompositionDataset(ImageDataset):
         alpha_snap: int = 0,
         compose: Compose = "device",
         cache_mb: int = 256,
-        color: Color = "rgb",
         alpha: Alpha = "refuse",
     ) -> None:
         _check_numbers(train_size, crop_size, alpha_snap, cache_mb)
@@ -107,7 +105,6 @@ class MattingCompositionDataset(ImageDataset):
         }
         self._composes_here = compose == "worker"
         self._cache = Cache(cache_mb * 2**20)
-        self._color: Color = color
         self._alpha: Alpha = alpha
         folders = _folders(dataroot, dataroot_fg, dataroot_alpha, dataroot_bg)
         self._backgrounds = open_store(folders["dataroot_bg"], option="dataroot_bg")
@@ -125,8 +122,7 @@ class MattingCompositionDataset(ImageDataset):
         name = self._backgrounds.names[index]
         made = apply(*self._read(chosen, name), draws, **self._how)
         fg, bg, gt, trimap = (
-            _tensor(image, self._color)
-            for image in (made.foreground, made.background, made.alpha, made.trimap)
+            _tensor(image) for image in (made.foreground, made.background, made.alpha, made.trimap)
         )
         colors = {"image": fg * gt + bg * (1 - gt)} if self._composes_here else {"fg": fg, "bg": bg}
         paths = {
@@ -233,8 +229,8 @@ def _together(*reads: Callable[[], np.ndarray]) -> list[np.ndarray]:
     return list(in_threads(lambda read: read(), reads))
 
 
-def _tensor(image: np.ndarray, color: Color) -> Tensor:
-    return to_tensor(image, color).float().div_(255)
+def _tensor(image: np.ndarray) -> Tensor:
+    return to_tensor(image).float().div_(255)
 
 
 def _check_kind(path: str, header: ImageHeader, alpha: Alpha) -> None:

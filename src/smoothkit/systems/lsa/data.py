@@ -9,7 +9,7 @@ import numpy as np
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.ops.io import Alpha, to_float
-from smoothkit.ops.tensor import Color, to_tensor
+from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.composition_data import MattingCompositionDataset
 from smoothkit.systems.lsa.fine_tuning import MattingTrimapDataset
 from smoothkit.systems.lsa.trimap import Levels
@@ -38,7 +38,6 @@ class MattingTestDataset(ImageDataset):
         trimap_set: which trimaps of alphamatting.com.
         levels: refuse trimaps with levels other than 0, 128 and 255, or snap them as the reference
             does: below 50 background, above 200 foreground.
-        color: channel order of the items.
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:
@@ -55,7 +54,6 @@ class MattingTestDataset(ImageDataset):
         layout: Layout = "composition",
         trimap_set: Literal[1, 2, 3] = 1,
         levels: Levels = "refuse",
-        color: Color = "rgb",
         alpha: Alpha = "refuse",
     ) -> None:
         folders = find_folders(
@@ -67,7 +65,6 @@ class MattingTestDataset(ImageDataset):
             alphas=dataroot_alpha,
         )
         self._triples = Triples(folders, levels=levels, alpha=alpha)
-        self._color: Color = color
 
     def __len__(self) -> int:
         return len(self._triples.names)
@@ -76,9 +73,7 @@ class MattingTestDataset(ImageDataset):
         triple = self._triples.read(self._triples.names[index])
         images = {"lq": triple.image, "trimap": triple.trimap, "gt": triple.alpha}
         tensors = {
-            key: to_tensor(to_float(image), self._color)
-            for key, image in images.items()
-            if image is not None
+            key: to_tensor(to_float(image)) for key, image in images.items() if image is not None
         }
         return {**tensors, **triple.paths}
 

@@ -13,7 +13,7 @@ from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.core.signature import read_section
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.ops.io import Alpha, to_float
-from smoothkit.ops.tensor import Color, to_tensor
+from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.augment import Probabilities
 from smoothkit.systems.lsa.trimap import Levels
 from smoothkit.systems.lsa.triples import Triples, find_folders
@@ -86,7 +86,6 @@ class MattingTrimapDataset(ImageDataset):
         chances: how probable flips, transposition, inversion and permutation are (``MoveChances``).
         multiple_of: of which sides become multiples.
         levels: refuse trimaps with levels other than 0, 128 and 255, or snap them.
-        color: channel order of the items.
         alpha: refuse or drop the alpha channel of a photograph.
 
     Raises:
@@ -107,7 +106,6 @@ class MattingTrimapDataset(ImageDataset):
         chances: dict[str, Any] | None = None,
         multiple_of: int = 64,
         levels: Levels = "refuse",
-        color: Color = "rgb",
         alpha: Alpha = "refuse",
     ) -> None:
         if multiple_of < 1:
@@ -126,7 +124,6 @@ class MattingTrimapDataset(ImageDataset):
         self._triples = Triples(folders, levels=levels, alpha=alpha)
         self._chances = read_section(MoveChances, chances or {}, "chances")
         self._multiple_of = multiple_of
-        self._color: Color = color
 
     def __len__(self) -> int:
         return len(self._triples.names)
@@ -137,7 +134,7 @@ class MattingTrimapDataset(ImageDataset):
         triple = self._triples.read(self._triples.names[index], version)
         images = {"image": triple.image, "trimap": triple.trimap, "gt": triple.alpha}
         tensors = {
-            key: to_tensor(to_float(moved(self._padded(image), moves)), self._color)
+            key: to_tensor(to_float(moved(self._padded(image), moves)))
             for key, image in images.items()
             if image is not None
         }
