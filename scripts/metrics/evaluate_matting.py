@@ -4,9 +4,9 @@ Files belong together by name, whatever their extension; a ground truth or trima
 NAME_0, NAME_1, ... as in Composition-1k. OUT_DIR gets metrics.csv (a row an image) and metrics.json
 (mean, spread, count). SAD, Grad and Conn are in thousands; MSE is plain.
 
-Beside every figure stands the beginning of the SHA-256 of the trimaps that it was measured with
-(pixels, a byte each, file after file in the order of names): figures of other trimaps are not to be
-compared with it. Exits with 2 where something could not be measured.
+Beside every figure stand twelve digits of a hash of the trimaps that it was measured with: figures
+of other trimaps are not to be compared with it. python -m smoothkit.test writes the same digits.
+Exits with 2 where something could not be measured.
 """
 
 from __future__ import annotations

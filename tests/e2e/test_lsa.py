@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 import yaml
 
 from smoothkit.archs import build_network
+from smoothkit.systems.lsa.encoder import ResNetV1d
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.fill import fill
@@ -75,16 +75,15 @@ def test_adam_goes_on_with_its_moments(lsa):
     assert all(moment["exp_avg_sq"].abs().max() > 0 for moment in moments.values())
 
 
-@pytest.mark.parametrize("compose", ["device", "worker"])
-def test_composing_here_or_there_gives_the_same_losses(lsa, compose):
+def test_composing_in_the_workers_gives_the_losses_of_composing_on_the_device(lsa):
     def change(options):
-        options["datasets"]["train"]["compose"] = compose
-        options["name"] = compose
+        options["datasets"]["train"]["compose"] = "worker"
+        options["name"] = "worker"
 
     assert train(lsa(change=change), "--force_yml", "train:total_iter=10") == 0
     assert train(lsa("other.yml"), "--force_yml", "train:total_iter=10") == 0
     other = losses("LSA_tiny")
-    for iteration, loss in losses(compose).items():
+    for iteration, loss in losses("worker").items():
         assert loss == pytest.approx(other[iteration], rel=1e-4)
 
 
@@ -156,6 +155,8 @@ def test_figures_are_those_of_the_script_over_the_written_files(lsa, run_script)
     for one, two in zip(table(results), table(Path("again")), strict=True):
         for name in ("sad", "mse", "grad", "conn"):
             assert float(one[name]) == pytest.approx(float(two[name]), rel=1e-6), name
+        assert len(one["trimaps"]) == 12
+        assert one["trimaps"] == two["trimaps"]
 
 
 def test_the_reference_cuts_files_down_and_measures_what_the_network_gave(lsa):
@@ -226,7 +227,7 @@ def test_fine_tuning_keeps_the_statistics_of_batch_norm(lsa):
         (lambda o: o.update(network_g={"type": "RRDBNet", "num_in_ch": 3, "num_out_ch": 3}),
          "network_g.type: must be a matting network, such as LsaNet, got RRDBNet."),
         (lambda o: o.update(predictor={"scales": [0]}), "predictor.scales: must be numbers above"),
-        (lambda o: o.update(predictor={"refine": {"stages": [1]}}), "stages: must be of 2 to 5"),
+        (lambda o: o.update(predictor={"refine": {"stages": [1]}}), "must be some of 2 to 5"),
         (lambda o: o.update(predictor={"refine": {"step": 1}}), "Did you mean 'steps'?"),
         (lambda o: o["train"]["optim_g"].update(groups=[{"weight_decay": 0}]),
          "groups[0]: needs either 'names'"),
@@ -234,9 +235,11 @@ def test_fine_tuning_keeps_the_statistics_of_batch_norm(lsa):
          "groups[0]: no parameter of the network belongs to this group"),
         (lambda o: o["datasets"].update(train={"type": "NoiseDataset", "length": 2}),
          "datasets.train.type: gives no 'trimap'"),
+        (lambda o: o["train"].update(alpha_opt={"type": "MattingClassLoss"}),
+         "needs logits of 3 classes, got 1 channel(s)"),
         (lambda o: o["datasets"].update(val={"type": "NoiseDataset", "length": 2}),
          "gives no 'lq' with a 'trimap'"),
-        (lambda o: o.update(path={"pretrain_network_encoder": "no.pth"}), "no such checkpoint"),
+        (lambda o: o.update(encoder_weights="no.pth"), "no such checkpoint"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named(lsa, capfd, change, message):
@@ -244,21 +247,26 @@ def test_a_fault_is_named(lsa, capfd, change, message):
     assert message in capfd.readouterr().err
 
 
-def test_an_encoder_file_starts_the_training(lsa):
-    names = json.loads((Path(__file__).parents[1] / "oracle/fixtures/matting/"
-                        "pretrained_resnetv1d50.keys.json").read_text())  # fmt: skip
-    state = fill({name: torch.zeros(shape) for name, shape in names.items()})
-    torch.save({"state_dict": state}, "resnet.pth")
+def test_an_encoder_file_is_needed_for_the_start_of_a_training_alone(lsa, capfd):
+    state = fill(ResNetV1d(3, 4, [1, 1, 1, 1]).state_dict())
+    published = {f"backbone.{name}": value for name, value in state.items()}
+    torch.save({"state_dict": {**published, "head.fc.bias": torch.zeros(9)}}, "resnet.pth")
 
     def change(options):
-        options.update(
-            network_g={"type": "LsaNet"}, path={"pretrain_network_encoder": "resnet.pth"}
-        )
+        options["encoder_weights"] = "resnet.pth"
         options["train"]["total_iter"] = 1
         options["train"]["optim_g"]["lr"] = 1e-12
-        options["datasets"].pop("val")
-        options.pop("val")
+        options["logger"]["save_checkpoint_freq"] = 1
 
     assert train(lsa(change=change)) == 0
-    after = weights("latest", "LSA_tiny")["backbone.layer3.2.conv2.weight"]
-    torch.testing.assert_close(after, state["backbone.layer3.2.conv2.weight"], rtol=0, atol=1e-9)
+    after = weights("latest", "LSA_tiny")
+    name = "layer3.0.conv2.weight"
+    torch.testing.assert_close(after[f"backbone.{name}"], state[name], rtol=0, atol=1e-9)
+    stem = after["backbone.stem.0.conv.weight"]
+    torch.testing.assert_close(stem[:, :3], state["stem.0.conv.weight"], rtol=0, atol=1e-9)
+    assert stem[:, 3:].abs().max() < 1e-9
+    Path("resnet.pth").unlink()
+    assert train(lsa(change=change), "--auto_resume", "--force_yml", "train:total_iter=2") == 0
+    capfd.readouterr()
+    assert train(lsa(change=change)) == 2
+    assert "resnet.pth: no such checkpoint" in capfd.readouterr().err

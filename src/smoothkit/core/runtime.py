@@ -67,6 +67,7 @@ class Runtime:
         is_train: training, not testing.
         folders: where to write; None for a model used by hand, which then cannot save.
         iters_per_epoch: iterations in one pass over the training data.
+        is_resumed: the weights of a checkpoint follow, whatever a model begins with.
     """
 
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
@@ -75,6 +76,7 @@ class Runtime:
     is_train: bool = True
     folders: Folders | None = None
     iters_per_epoch: int = 1
+    is_resumed: bool = False
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Runtime:

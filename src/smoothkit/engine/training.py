@@ -109,7 +109,7 @@ def _train(run: Run, *, auto_resume: bool) -> int:
     try:
         resume = _find_resume(run, auto_resume=auto_resume)
         _refuse_finished(resume, plan)
-        model = build_model(run.options, run.runtime)
+        model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
         seed_everything(run.seed + run.runtime.rank)
         progress = restore(run, model, resume) if resume else Progress()
         _open_folders(run, is_resumed=auto_resume or resume is not None)

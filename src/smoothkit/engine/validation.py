@@ -19,12 +19,16 @@ from smoothkit.core.runtime import Runtime
 from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
 from smoothkit.data import without_worker_traces
+from smoothkit.engine.fingerprints import combined, fingerprint
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
 from smoothkit.metrics import calculate_metric, needed_images
 from smoothkit.ops.io import write_image
 
 log = logging.getLogger(__name__)
+
+# Key of a row under which fingerprints travel between processes.
+_PRINTS = "_fingerprints"
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def validate(
             stem = _stem(data, index)
             visuals = _visuals(model, data, section)
             number = index * runtime.world_size + runtime.rank
-            rows.append({"image": stem, "number": number} | measure(metrics, visuals, stem, told))
+            row = {"image": stem, "number": number, _PRINTS: _fingerprints(metrics, visuals)}
+            rows.append(row | measure(metrics, visuals, stem, told))
             if number < settings.grids:
                 pictures[stem] = comparison_row(visuals)
             if settings.save_img:
@@ -125,7 +130,7 @@ def measure(
         visuals: ``result`` and, where there are, ``gt`` and further images that metrics read, such
             as ``trimap``: (1, C, H, W) in [0, 1], RGB.
         stem: what messages call the image.
-        told: metrics about whose missing images nothing more is said; new ones are added.
+        told: missing images of which nothing more is said; new ones are added.
     """
     told = set() if told is None else told
     values = {}
@@ -133,9 +138,10 @@ def measure(
         needed = needed_images(options)
         if missing := [key for key in needed if key not in visuals]:
             values[name] = math.nan
-            if missing[0] != "gt" and name not in told:
-                log.warning("%s: no image '%s' to measure with; recorded as nan.", name, missing[0])
-                told.add(name)
+            if missing[0] not in told:
+                told.add(missing[0])
+                what = "%s: the data set gives no '%s' to measure with; recorded as nan."
+                log.warning(what, name, missing[0])
             continue
         given = {key: visuals[key][0] for key in needed}
         images = {"img": visuals["result"][0], "img2": given.pop("gt", None), **given}
@@ -154,11 +160,24 @@ def _gathered(
     shares = distributed.gather_objects((rows, pictures))
     merged = sorted((row for share, _ in shares for row in share), key=lambda row: row["number"])
     order = [row["image"] for row in merged]
+    prints: dict[str, dict[str, str]] = {}
     for row in merged:
         del row["number"]
+        for name, value in row.pop(_PRINTS).items():
+            prints.setdefault(f"{name}s", {})[row["image"]] = value
+    facts = {name: combined(values) for name, values in prints.items()}
     shown = {stem: row for _, share in shares for stem, row in share.items()}
     by_order = {stem: shown[stem] for stem in order if stem in shown}
-    return Outcome(Table(dataset, metrics, merged), by_order)
+    return Outcome(Table(dataset, metrics, merged, facts), by_order)
+
+
+def _fingerprints(metrics: Mapping[str, Any], visuals: Mapping[str, Tensor]) -> dict[str, str]:
+    """Of the images, such as the trimap, that metrics read besides result and ground truth."""
+    further = {key for options in metrics.values() for key in needed_images(options)} - {"gt"}
+    return {
+        key: fingerprint(visuals[key][0, 0].mul(255).round().byte().numpy())
+        for key in sorted(further & set(visuals))
+    }
 
 
 def _progress(loader: Any, settings: ValSettings, runtime: Runtime) -> Any:

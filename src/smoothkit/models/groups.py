@@ -32,8 +32,9 @@ def group_faults(groups: Any, optimizer: type, where: str) -> list[Fault]:
     faults = []
     for index, group in enumerate(groups):
         here = f"{where}[{index}]"
-        if not isinstance(group, Mapping) or not isinstance(group.get("names", []), Sequence):
-            faults.append(Fault(here, f"must be a section whose 'names' is a list, got {group!r}."))
+        if not isinstance(group, Mapping) or not _are_texts(group.get("names", [])):
+            message = f"must be a section whose 'names' is a list of texts, got {group!r}."
+            faults.append(Fault(here, message))
         elif bool(group.get("names")) == bool(group.get("norms")):
             message = "needs either 'names', parts of parameters' names, or 'norms: true'."
             faults.append(Fault(here, message))
@@ -70,6 +71,11 @@ def in_groups(
             raise OptionError([Fault(f"{where}[{index}]", message)])
     options = [{}, *({k: thaw(v) for k, v in group.items() if k not in _OWN} for group in groups)]
     return [{"params": own, **chosen} for own, chosen in zip(members, options, strict=True) if own]
+
+
+def _are_texts(names: Any) -> bool:
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    return is_list and all(isinstance(name, str) for name in names)
 
 
 def _norm_parameters(net: nn.Module) -> Iterator[Parameter]:

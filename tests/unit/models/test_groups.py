@@ -51,7 +51,9 @@ def test_an_optimizer_has_each_groups_options():
     ("groups", "message"),
     [
         ("bn", "must be a list of sections"),
-        ([{"names": "bn"}, 3], "groups[1]: must be a section"),
+        ([{"names": "bn"}], "groups[0]: must be a section whose 'names' is a list of texts"),
+        ([{"names": [1]}], "groups[0]: must be a section whose 'names' is a list of texts"),
+        ([{"names": ["bn"]}, 3], "groups[1]: must be a section"),
         ([{"norms": True, "names": ["a"]}], "groups[0]: needs either 'names'"),
         ([{"norms": True, "weight_deca": 1}], "groups[0].weight_deca: SGD takes no such option."),
     ],

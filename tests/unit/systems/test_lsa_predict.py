@@ -106,9 +106,13 @@ def test_sizes_that_differ_are_refused():
     [
         ({"scales": []}, "predictor.scales: must be numbers above 0"),
         ({"max_size": 0}, "predictor.max_size: must be 1 or more, got 0"),
-        ({"refine": {"lr": 0}}, "lr, keep_weight"),
+        ({"scales": [float("nan")]}, "predictor.scales: must be numbers above 0"),
+        ({"refine": {"lr": 0}}, "lr: must be a number above 0"),
+        ({"refine": {"lr": float("inf")}}, "lr: must be a number above 0"),
+        ({"refine": {"keep_weight": -1}}, "keep_weight: must be a number of 0 or more"),
+        ({"refine": {"stages": []}}, "stages: must be some of 2 to 5"),
         ({"refine": {"steps": -1}}, "steps: must be 0 or more"),
-        ({"refine": {"stages": [2, 6]}}, "stages: must be of 2 to 5"),
+        ({"refine": {"stages": [2, 6]}}, "stages: must be some of 2 to 5"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
@@ -175,7 +179,7 @@ def test_images_are_refined_one_by_one():
         refined(small_net(), half_known().repeat(2, 1, 1, 1), Refinement())
 
 
-def test_the_black_border_may_be_left_out():
+def test_what_surrounds_the_image_may_be_left_out():
     net = small_net()
     image = torch.rand(1, 3, 64, 64)
     results = [
@@ -205,6 +209,30 @@ def test_without_the_border_the_network_sees_little_more_than_the_image(skip):
     image, trimap = torch.rand(1, 3, 50, 70), unknown(50, 70)
     alpha = MattingPredictor(border=False)(net, image, trimap)
     x = net.inputs(image, trimap)
-    if skip == "attention":
-        x = torch.nn.functional.pad(x, (0, 26, 0, 14), mode="reflect")
-    torch.testing.assert_close(alpha, net(x)[..., :50, :70].clamp(0, 1))
+    torch.testing.assert_close(alpha, net(x).clamp(0, 1))
+
+
+@pytest.mark.parametrize("size", [(33, 47), (48, 100)], ids=str)
+@pytest.mark.parametrize("skip", ["plain", "aspp", "ppm", "attention"])
+def test_every_skip_takes_any_size(skip, size):
+    net = small_net(skip=skip)
+    assert net(torch.rand(1, 4, *size)).shape == (1, 1, *size)
+
+
+def test_the_size_limit_holds_at_every_scale():
+    net = Pointwise()
+    predictor = MattingPredictor(max_size=128, scales=(0.5, 1.0, 1.25))
+    alpha = predictor(net, ramp(128, 192), unknown(128, 192))
+    # 64 x 96, 128 x 192 and 160 x 240, of which the last two are seen smaller.
+    assert net.sizes == [(128, 192), (192, 192), (192, 192)]
+    torch.testing.assert_close(alpha, 0.5 * ramp(128, 192)[:, :1], rtol=0, atol=0.01)
+
+
+def test_the_flow_of_fam_is_as_exact_in_half_precision():
+    net = small_net(decoder="fam")
+    x = half_known(32, 1200)
+    exact = net(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = net(x)
+    assert mixed.dtype == torch.float32
+    assert (mixed - exact).abs().max() < 0.05 * exact.abs().max()

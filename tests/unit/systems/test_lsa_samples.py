@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -11,7 +14,8 @@ import pytest
 from smoothkit.core.errors import DataError
 from smoothkit.data import build_dataset
 from smoothkit.ops.io import read_image, write_image
-from smoothkit.systems.lsa.classical import METHODS, estimate_folder
+from smoothkit.systems.lsa import classical
+from smoothkit.systems.lsa.classical import METHODS
 from smoothkit.systems.lsa.comparison import compare, read_test_set, report
 from smoothkit.systems.lsa.samples import KINDS, make_sample_foregrounds
 from support.matting import make_matting_data
@@ -86,13 +90,88 @@ def test_closed_form_and_knn_beat_the_trimap(data: Path, tmp_path: Path) -> None
     assert float(shown[1].split()[2]) == pytest.approx(1000 * scores["trimap"]["mse"], abs=0.01)
 
 
-def test_mattes_that_are_there_are_kept(data: Path, tmp_path: Path) -> None:
-    test_set = read_test_set(str(data / "val"))
-    path = tmp_path / f"{Path(test_set.names[0]).stem}.png"
-    write_image(path, np.full((72, 72), 7, np.uint8))
-    list(estimate_folder(test_set.triples, "trimap", tmp_path))
-    assert (read_image(path) == 7).all()
-    assert len(list(tmp_path.iterdir())) == len(test_set.names)
+@pytest.fixture
+def small_set(data: Path, tmp_path: Path) -> Path:
+    """A copy of the test set, which may be changed."""
+    for folder in ("merged", "trimaps", "alpha_copy"):
+        shutil.copytree(data / "val" / folder, tmp_path / "set" / folder)
+    return tmp_path / "set"
+
+
+def estimated(root: Path, method: str = "trimap") -> dict[str, np.ndarray]:
+    """Mattes by stem, beside the test set."""
+    paths = list(read_test_set(str(root)).estimate(method, root.parent / "mattes"))
+    return {path.stem: read_image(path, mode="whole") for path in paths}
+
+
+def made_times(root: Path) -> list[int]:
+    return [path.stat().st_mtime_ns for path in sorted((root.parent / "mattes").glob("*.png"))]
+
+
+def test_mattes_of_these_images_and_trimaps_are_kept(small_set: Path) -> None:
+    estimated(small_set)
+    first = made_times(small_set)
+    estimated(small_set)
+    assert made_times(small_set) == first
+    names = {path.name for path in (small_set.parent / "mattes").iterdir()}
+    assert names == {*read_test_set(str(small_set)).names, "mattes.json"}
+
+
+@pytest.mark.parametrize("folder", ["merged", "trimaps"])
+def test_the_matte_of_a_changed_image_or_trimap_is_made_anew(small_set: Path, folder: str) -> None:
+    name = read_test_set(str(small_set)).names[0]
+    estimated(small_set)
+    first = made_times(small_set)
+    path = small_set / folder / name
+    pixels = read_image(path, mode="whole")
+    write_image(path, pixels[::-1])
+    estimated(small_set)
+    is_new = [now != before for now, before in zip(made_times(small_set), first, strict=True)]
+    assert is_new == [True, False]
+    write_image(path, pixels)
+    levels = estimated(small_set)[Path(name).stem] // 257
+    trimap = read_image(small_set / "trimaps" / name, mode="whole")
+    np.testing.assert_array_equal(levels, np.where(trimap == 128, 127, trimap))
+
+
+def test_a_matte_of_another_method_or_of_nobody_knows_whom_is_made_anew(small_set: Path) -> None:
+    expected = estimated(small_set)
+    estimated(small_set, "closed_form")
+    for stem, matte in estimated(small_set).items():
+        np.testing.assert_array_equal(matte, expected[stem])
+    for content in ("[]", "{", "5"):
+        (small_set.parent / "mattes/mattes.json").write_text(content)
+        for stem in expected:
+            write_image(small_set.parent / f"mattes/{stem}.png", np.full((72, 72), 7, np.uint8))
+        for stem, matte in estimated(small_set).items():
+            np.testing.assert_array_equal(matte, expected[stem])
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 4])
+def test_a_kill_never_leaves_a_matte_that_counts_for_another_trimap(
+    small_set: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Stopped before each of the four files of a run: the trimaps before come back after it."""
+    monkeypatch.setitem(classical.METHODS, "serial", classical.trimap_as_alpha)
+    expected = estimated(small_set, "serial")
+    trimaps = {path: path.read_bytes() for path in (small_set / "trimaps").iterdir()}
+    for path in trimaps:
+        write_image(path, np.full((72, 72), 128, np.uint8))
+    calls, real = count(1), os.replace
+
+    def killed(*args: Path) -> None:
+        if next(calls) >= at:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        estimated(small_set, "serial")
+    monkeypatch.setattr(os, "replace", real)
+    for path, content in trimaps.items():
+        path.write_bytes(content)
+    for stem, matte in estimated(small_set, "serial").items():
+        np.testing.assert_array_equal(matte, expected[stem])
 
 
 def test_a_method_that_fails_names_the_image(data: Path, tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,12 +68,18 @@ def test_a_background_is_enlarged_only_as_far_as_it_must_and_cropped_at_its_corn
 def test_each_foreground_takes_the_next_backgrounds_in_the_order_of_the_lists(sources, tmp_path):
     assert build_test_set(sources, tmp_path / "out", per_foreground=2) == 4
     note = json.loads((tmp_path / "out/sources.json").read_text())
-    assert note == {
+    made_from = {
+        name: [origin["foreground"], origin["background"]] for name, origin in note.items()
+    }
+    assert {name: [file for file, _ in files] for name, files in made_from.items()} == {
         "b_0": ["b.png", "4.png"],
         "b_1": ["b.png", "3.png"],
         "a_0": ["a.png", "2.png"],
         "a_1": ["a.png", "1.png"],
     }
+    for part, folder in (("foreground", "fg"), ("alpha", "alpha"), ("trimap", "trimaps")):
+        digest = hashlib.sha256((tmp_path / folder / "a.png").read_bytes()).hexdigest()
+        assert note["a_1"][part] == ["a.png", digest[:16]]
     fg, alpha, bg = (
         read_image(tmp_path / name) for name in ("fg/b.png", "alpha/b.png", "bg/3.png")
     )
@@ -96,8 +105,85 @@ def test_a_run_that_was_cut_short_goes_on(sources, tmp_path):
     assert {path: path.read_bytes() for path in out.rglob("*.png")} == whole
     assert kept.stat().st_mtime_ns == 1
     (tmp_path / "bg.txt").write_text("0\n1\n2\n3\n")
+    told = (
+        r"out: has merged/b_0\.png made from the background 4\.png, not 0\.png "
+        r"\(3 files are like that\)\. Give another folder, or remove merged\.$"
+    )
+    with pytest.raises(DataError, match=told):
+        build_test_set(sources, out, per_foreground=2)
+
+
+@pytest.mark.parametrize(
+    ("part", "told"),
+    [
+        ("fg", r"merged/a_1\.png made before the foreground a\.png changed.* remove merged\.$"),
+        ("alpha", r"alpha_copy/a_0\.png made .* alpha a\.png .* remove merged and alpha_copy\.$"),
+        ("trimaps", r"trimaps/a_0\.png made before the trimap a\.png .* or remove trimaps\.$"),
+    ],
+)
+def test_sources_that_changed_are_refused_even_where_a_file_is_missing(
+    sources, tmp_path, part, told
+):
+    out = tmp_path / "out"
+    build_test_set(sources, out, per_foreground=2)
+    (out / "merged/a_0.png").unlink()
+    source = tmp_path / part / "a.png"
+    before, whole = source.stat(), {path: path.read_bytes() for path in out.rglob("*.*")}
+    write_image(source, 255 - read_image(source, mode="whole"))
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(DataError, match=told) as raised:
+        build_test_set(sources, out, per_foreground=2)
+    assert len(str(raised.value).splitlines()) == 1
+    assert {path: path.read_bytes() for path in out.rglob("*.*")} == whole
+
+
+def test_other_trimaps_are_taken_once_the_former_ones_are_removed(sources, tmp_path):
+    out = tmp_path / "out"
+    build_test_set(sources, out, per_foreground=2)
+    for name in ("a", "b"):
+        write_image(tmp_path / f"given/{name}.png", np.full((12, 10), 255, np.uint8))
+    sources = replace(sources, trimap_dir=tmp_path / "given")
+    with pytest.raises(DataError, match=r"made before the trimap b\.png changed \(4 files"):
+        build_test_set(sources, out, per_foreground=2)
+    shutil.rmtree(out / "trimaps")
+    assert build_test_set(sources, out, per_foreground=2) == 0
+    trimaps = [read_image(path, mode="gray") for path in (out / "trimaps").iterdir()]
+    assert [trimap.min() for trimap in trimaps] == [255] * 4
+
+
+def test_a_source_that_nothing_is_made_from_yet_may_change(sources, tmp_path):
+    out, sound = tmp_path / "out", (tmp_path / "bg/1.png").read_bytes()
+    (tmp_path / "bg/1.png").write_bytes(sound[:-30])
+    with pytest.raises(DataError, match=r"bg/1\.png: cannot be decoded"):
+        build_test_set(sources, out, per_foreground=2)
+    (tmp_path / "bg/1.png").write_bytes(sound)
+    build_test_set(sources, out, per_foreground=2)
+    assert len(list((out / "merged").iterdir())) == 4
+    digest = hashlib.sha256(sound).hexdigest()[:16]
+    note = json.loads((out / "sources.json").read_text())
+    assert note["a_1"]["background"] == ["1.png", digest]
+
+
+def test_copied_sources_are_the_same_ones(sources, tmp_path):
+    out, copied = tmp_path / "out", tmp_path / "copied"
+    build_test_set(replace(sources, trimap_dir=None), out, per_foreground=2)
+    for name in ("fg", "alpha", "bg", "trimaps"):
+        shutil.copytree(tmp_path / name, copied / name, copy_function=shutil.copyfile)
+    folders = {f"{name}_dir": copied / name for name in ("fg", "alpha", "bg")}
+    sources = replace(sources, **folders, trimap_dir=copied / "trimaps")
+    assert build_test_set(sources, out, per_foreground=2) == 0
+    assert len(list((out / "trimaps").iterdir())) == 4
+
+
+def test_files_that_no_note_tells_of_are_refused(sources, tmp_path):
+    out = tmp_path / "out"
+    build_test_set(sources, out, per_foreground=2)
+    (out / "sources.json").write_text('{"b_0": ["b.png", "4.png"]}')
+    with pytest.raises(DataError, match=r"sources\.json: cannot be read\. Give another folder, or"):
+        build_test_set(sources, out, per_foreground=2)
+    (out / "sources.json").unlink()
     with pytest.raises(
-        DataError, match=r"has b_0 made from b\.png and 4\.png, not from b\.png and"
+        DataError, match=r"has merged/b_0\.png and sources\.json does not say from which foregr"
     ):
         build_test_set(sources, out, per_foreground=2)
 

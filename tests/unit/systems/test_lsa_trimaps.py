@@ -68,6 +68,17 @@ def test_a_former_run_is_gone_on_with(alphas: Path, tmp_path: Path) -> None:
     assert (out / "c.png").stat().st_mtime > 1
 
 
+def test_the_note_keeps_the_radii_of_other_sources_by_the_same_rule(alphas, tmp_path) -> None:
+    write_image(tmp_path / "more/d.png", disc(12))
+    for folder in (alphas, tmp_path / "more"):
+        list(make_trimaps(folder, tmp_path / "out", AlphaRule(seed=3)))
+    images = note(tmp_path / "out")["images"]
+    assert sorted(images) == ["a", "b", "c", "d"]
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
+    for name, radii in images.items():
+        assert AlphaRule(seed=3).radii(name) == tuple(radii.values())
+
+
 @pytest.mark.parametrize("other", [AlphaRule(seed=1), AlphaRule(1, 9), MaskRule()])
 def test_another_rule_is_refused(alphas: Path, tmp_path: Path, other) -> None:
     list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))

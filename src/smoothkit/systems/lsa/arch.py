@@ -61,8 +61,7 @@ class LsaNet(nn.Module):
         self.skip = SKIPS[skip]({"stage0": 4, **self.backbone.channels}, width)
         self.decoder = Decoder(self.skip.channels, width, aligns=decoder == "fam")
         self.input_format = input_format
-        # The attention's blocks of 32 pixels have to be whole.
-        self.io = ImageIO(channels=4, multiple_of=32 if skip == "attention" else 1)
+        self.io = ImageIO(channels=4)
         self._start()
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothkit.ops.precision import at_least_float32
+
 # Channels that each unit gives, in widths of the network, in the order in which they run.
 UNITS = {5: 8, 4: 4, 3: 2, 2: 1, 1: 1}
 
@@ -44,7 +46,9 @@ class _Head(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.conv2(torch.relu(self.conv1(x))))
-        alpha: Tensor = self.conv3(x)
+        # Half precision has steps of half a grey level in alpha.
+        with torch.autocast(x.device.type, enabled=False):
+            alpha: Tensor = self.conv3(x.to(self.conv3.weight.dtype))
         return alpha
 
 
@@ -63,16 +67,24 @@ class _Alignment(nn.Module):
         self.final_conv = nn.Conv2d(2 * width, width, 3, padding=1)
 
     def forward(self, left: Tensor, down: Tensor) -> Tensor:
-        height, width = left.shape[-2:]
+        size = left.shape[-2:]
         left, down = self.left_conv(left), self.down_conv(down)
-        above = F.interpolate(down, size=(height, width), mode="bilinear", align_corners=False)
-        flow = self.flow_make(torch.cat([above, left], 1)).permute(0, 2, 3, 1)
-        ends = (torch.linspace(-1, 1, side).to(left) for side in (height, width))
+        above = F.interpolate(down, size=size, mode="bilinear", align_corners=False)
+        flow = self.flow_make(torch.cat([above, left], 1))
+        fused: Tensor = self.final_conv(torch.cat([_moved(down, flow), left], 1))
+        return fused
+
+
+def _moved(features: Tensor, flow: Tensor) -> Tensor:
+    """Features (N, C, h, w) sampled where a flow (N, 2, H, W), in half pixels, points to."""
+    height, width = flow.shape[-2:]
+    # Positions differ by less than half precision tells apart.
+    with torch.autocast(flow.device.type, enabled=False):
+        flow = at_least_float32(flow).permute(0, 2, 3, 1)
+        ends = (torch.linspace(-1, 1, side).to(flow) for side in (height, width))
         y, x = torch.meshgrid(*ends, indexing="ij")
         grid = torch.stack([x, y], -1) + flow / flow.new_tensor([width, height])
-        moved = F.grid_sample(down, grid, align_corners=False)
-        fused: Tensor = self.final_conv(torch.cat([moved, left], 1))
-        return fused
+        return F.grid_sample(features.to(grid), grid, align_corners=False)
 
 
 class Decoder(nn.Module):

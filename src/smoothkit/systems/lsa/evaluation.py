@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,17 +15,13 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import ImageStore
+from smoothkit.engine.fingerprints import combined, fingerprint
 from smoothkit.engine.tables import Table
 from smoothkit.engine.validation import measure
 from smoothkit.ops.io import to_float
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.mattes import check_size, partner_of, plane_of
 from smoothkit.systems.lsa.trimap import Levels, checked_trimap
-
-# Of the hash of the trimaps.
-_DIGITS = 12
-# What is measured is held in memory until it is its turn to be hashed.
-_IMAGES_PER_WORKER = 4
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Trio:
 @dataclass(frozen=True)
 class _Measured:
     values: dict[str, float]
-    trimap: np.ndarray
+    trimap: str
 
 
 def evaluate_mattes(
@@ -63,9 +58,9 @@ def evaluate_mattes(
 ) -> tuple[Table, list[str]]:
     """Measure all mattes; returns the table, and why others are not in it, a line each.
 
-    The fact ``trimaps`` of the table is the beginning of the SHA-256 of the trimaps that figures
-    are of: a byte a pixel, as measured with, row by row, file after file in the order of names.
-    Figures of different trimaps are not to be compared.
+    The fact ``trimaps`` of the table is the combined fingerprint (``engine.fingerprints``) of the
+    trimaps that figures are of, as measured with. Figures of different trimaps are not to be
+    compared.
 
     Args:
         stores: mattes and ground truths of 8 or 16 bits, grey or of equal channels.
@@ -80,7 +75,7 @@ def evaluate_mattes(
     trios, faults = pair_mattes(stores)
     told: set[str] = set()
     rows: list[dict[str, Any]] = []
-    digest, hashed = hashlib.sha256(), ""
+    prints: dict[str, str] = {}
 
     def measured(trio: Trio) -> _Measured | str:
         try:
@@ -89,27 +84,22 @@ def evaluate_mattes(
             return str(error)
         planes = {"result": to_float(pred), "gt": to_float(gt), "trimap": to_float(trimap)}
         visuals = {name: to_tensor(plane)[None] for name, plane in planes.items()}
-        return _Measured(measure(metrics, visuals, trio.pred, told), trimap)
+        return _Measured(measure(metrics, visuals, trio.pred, told), fingerprint(trimap))
 
-    workers = workers or os.cpu_count() or 1
     progress = tqdm(trios, unit="image", disable=not sys.stderr.isatty())
-    batches = _batches(trios, workers * _IMAGES_PER_WORKER)
-    results = (found for batch in batches for found in in_threads(measured, batch, workers))
-    for trio, found in zip(progress, results, strict=True):
+    for trio, found in zip(progress, in_threads(measured, trios, workers), strict=True):
         if isinstance(found, str):
             faults.append(found)
             continue
-        rows.append({"image": os.path.splitext(trio.pred)[0], **found.values})
-        if trio.trimap != hashed:
-            digest.update(found.trimap.tobytes())
-            hashed = trio.trimap
+        name = os.path.splitext(trio.pred)[0]
+        rows.append({"image": name, **found.values})
+        prints[name] = found.trimap
     rows.sort(key=lambda row: str(row["image"]))
-    trimaps = digest.hexdigest()[:_DIGITS] if rows else "none"
-    return Table(title, list(metrics), rows, {"trimaps": trimaps}), faults
+    return Table(title, list(metrics), rows, {"trimaps": combined(prints)}), faults
 
 
 def pair_mattes(stores: Stores) -> tuple[list[Trio], list[str]]:
-    """What belongs together, in the order of the trimaps; and what has no partner, a line each.
+    """What belongs together, in the order of the mattes; and what has no partner, a line each.
 
     Files belong together by stem, whatever their extension. A ground truth or trimap ``x`` also
     serves ``x_3`` and the like, which have none of their own.
@@ -135,7 +125,7 @@ def pair_mattes(stores: Stores) -> tuple[list[Trio], list[str]]:
     wanted |= {stem: stores.gt.path(name) for stem, name in gts.items()}
     unused = [path for path in wanted.values() if path not in used]
     faults += [f"{path}: has no matte in {stores.pred.root}." for path in sorted(unused)]
-    return sorted(trios, key=lambda trio: (trio.trimap, trio.pred)), faults
+    return trios, faults
 
 
 def _read(stores: Stores, trio: Trio, levels: Levels) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -148,8 +138,3 @@ def _read(stores: Stores, trio: Trio, levels: Levels) -> tuple[np.ndarray, np.nd
     stored = stores.trimap.read(trio.trimap, "whole")
     check_size(trimap_path, stored.shape, gt_path, gt.shape)
     return pred, gt, checked_trimap(stored, trimap_path, levels=levels)
-
-
-def _batches(trios: Sequence[Trio], size: int) -> Iterator[Sequence[Trio]]:
-    for start in range(0, len(trios), size):
-        yield trios[start : start + size]

@@ -215,6 +215,9 @@ class MattingClassLoss(_MattingLoss):
     def forward(
         self, pred: Tensor, gt: Tensor, trimap: Tensor, counts: Tensor | None = None
     ) -> Tensor:
+        if pred.shape[1] != 3:
+            message = f"needs logits of 3 classes, got {pred.shape[1]} channel(s) from the network."
+            raise OptionError([Fault("MattingClassLoss", message)])
         if counts is None:
             counts = self.counts(trimap)
         classes = torch.where(gt <= 0, 0, torch.where(gt >= 1, 2, 1))[:, 0]

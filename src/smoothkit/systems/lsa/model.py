@@ -23,13 +23,15 @@ class MattingModel(RestorationModel):
     """Trains and runs one network that maps an image and its trimap to alpha.
 
     It trains on batches with ``gt`` (alpha), ``trimap`` and either ``image`` or ``fg`` and ``bg``,
-    which are composed on the training device. ``path.pretrain_network_encoder`` names ImageNet's
-    weights for the start of a training; nothing else reads them.
+    which are composed on the training device.
 
     Args:
         opt: the whole option file.
         runtime: where this process runs; by default found from ``opt``.
         predictor: options of ``smoothkit.systems.lsa.predict.MattingPredictor``.
+        encoder_weights: ImageNet's weights of the encoder, as mmclassification publishes them, for
+            the start of a training. They are not read in testing, in going on from a checkpoint,
+            or where ``path.pretrain_network_g`` gives all weights.
     """
 
     parts: ClassVar[dict[str, type]] = {"predictor": MattingPredictor}
@@ -42,7 +44,9 @@ class MattingModel(RestorationModel):
         runtime: Runtime | None = None,
         *,
         predictor: dict[str, Any] | None = None,
+        encoder_weights: str | None = None,
     ) -> None:
+        self._encoder_weights = encoder_weights
         super().__init__(opt, runtime, predictor=predictor)
         self._folded: nn.Module | None = None
 
@@ -50,10 +54,10 @@ class MattingModel(RestorationModel):
         if not hasattr(self.net, "inputs"):
             message = f"must be a matting network, such as LsaNet, got {type(self.net).__name__}."
             raise OptionError([Fault("network_g.type", message)])
-        paths = self.opt.get("path") or {}
-        encoder = paths.get("pretrain_network_encoder")
-        if encoder and self.runtime.is_train and not paths.get("pretrain_network_g"):
-            load_encoder(self.net, encoder)
+        is_start = self.runtime.is_train and not self.runtime.is_resumed
+        given = (self.opt.get("path") or {}).get("pretrain_network_g")
+        if self._encoder_weights and is_start and not given:
+            load_encoder(self.net, self._encoder_weights)
         super()._load_start()
 
     def _training_pairs(self, batch: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Source: arXiv 2112.13809, published code.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,7 +43,8 @@ class MattingPredictor:
             transposed image.
         permutations: mean over the six orders of the channels, of the image and its negative.
         scales: mean over the image at these sizes.
-        max_size: longer side, in pixels, at which the network sees larger images; ~: no limit.
+        max_size: longer side, in pixels, at which the network sees what is larger; ~: no limit. It
+            holds at each of the scales.
         keep_aspect: make both sides smaller by one factor; false cuts each side to ``max_size`` by
             itself, as the published code does.
         upsampling: of alpha where the image was made smaller: ``linear`` as in the published code,
@@ -70,7 +72,7 @@ class MattingPredictor:
         rounding: Rounding = "round",
         measures_rounded: bool = True,
     ) -> None:
-        if not scales or min(scales) <= 0:
+        if not scales or not all(0 < scale < math.inf for scale in scales):
             _refuse("scales", f"must be numbers above 0, got {list(scales)}.")
         if max_size is not None and max_size < 1:
             _refuse("max_size", f"must be 1 or more, got {max_size}. Use ~ for no limit.")
@@ -97,7 +99,8 @@ class MattingPredictor:
         Args:
             net: in evaluation mode.
             image: (N, 3, H, W) float32, RGB in [0, 1].
-            trimap: (N, 1, H, W): 0 background, 1 foreground, else unknown.
+            trimap: (N, 1, H, W): below 50 / 255 background, above 200 / 255 foreground, else
+                unknown.
 
         Raises:
             ValueError: sizes that differ; more than one image where alpha is refined.
@@ -112,14 +115,13 @@ class MattingPredictor:
     def estimate(self, net: LsaNet, image: Tensor, trimap: Tensor) -> Tensor:
         """``__call__`` before alpha is cut to [0, 1] and the trimap's known pixels are put in."""
         size = image.shape[-2:]
-        limited = self._limited_size(*size)
-        small = _resized(image, limited, "bilinear")
-        alpha = self._mean_over_scales(net, small, _resized(trimap, limited, "nearest"))
-        if tuple(limited) == tuple(size):
-            return alpha
-        if self.upsampling == "guided":
-            return guided_upsample(alpha, small, image)
-        return _resized(alpha, size, "bilinear")
+        results = []
+        for scale in self.scales:
+            scaled = max(1, int(scale * size[0])), max(1, int(scale * size[1]))
+            inputs = _resized(image, scaled, "bicubic"), _resized(trimap, scaled, "nearest")
+            alpha = self._mean_over_orders(net, *inputs)
+            results.append(_resized(alpha, size, "bicubic"))
+        return _mean(results)
 
     def written(self, alpha: Tensor) -> Tensor:
         """Alpha at the levels of an 8-bit file."""
@@ -134,21 +136,22 @@ class MattingPredictor:
         scale = limit / max(height, width)
         return max(1, round(height * scale)), max(1, round(width * scale))
 
-    def _mean_over_scales(self, net: LsaNet, image: Tensor, trimap: Tensor) -> Tensor:
-        size = image.shape[-2:]
-        results = []
-        for scale in self.scales:
-            scaled = max(1, int(scale * size[0])), max(1, int(scale * size[1]))
-            inputs = _resized(image, scaled, "bicubic"), _resized(trimap, scaled, "nearest")
-            alpha = self._mean_over_orders(net, *inputs)
-            results.append(_resized(alpha, size, "bicubic"))
-        return _mean(results)
-
     def _mean_over_orders(self, net: LsaNet, image: Tensor, trimap: Tensor) -> Tensor:
         images = [image]
         if self.permutations:
             images = [v[:, order] for order in _ORDERS for v in (image, 1 - image)]
-        return _mean(self._mean_over_views(net, view, trimap) for view in images)
+        return _mean(self._within_limit(net, view, trimap) for view in images)
+
+    def _within_limit(self, net: LsaNet, image: Tensor, trimap: Tensor) -> Tensor:
+        size = image.shape[-2:]
+        limited = self._limited_size(*size)
+        small = _resized(image, limited, "bilinear")
+        alpha = self._mean_over_views(net, small, _resized(trimap, limited, "nearest"))
+        if tuple(limited) == tuple(size):
+            return alpha
+        if self.upsampling == "guided":
+            return guided_upsample(alpha, small, image)
+        return _resized(alpha, size, "bilinear")
 
     def _mean_over_views(self, net: LsaNet, image: Tensor, trimap: Tensor) -> Tensor:
         return _mean(
@@ -164,17 +167,10 @@ class MattingPredictor:
         if self.refine is None or self.refine.steps < 2:
             alpha = net(x).float().clamp(0, 1)
         else:
-            alpha, _ = refined(net, x, self.refine, self._inside(x))
+            inside = None if self.refine.uses_border else _window(x, margin, height, width)
+            alpha, _ = refined(net, x, self.refine, inside)
         alpha = alpha[..., margin : margin + height, margin : margin + width]
         return _enforced(alpha, trimap, low=_LOW, high=_HIGH)
-
-    def _inside(self, x: Tensor) -> Tensor | None:
-        """Pixels that are not of the black border, where that is to be left out."""
-        assert self.refine is not None
-        if self.refine.uses_border or not self.border:
-            return None
-        inside = torch.ones_like(x[:, :1, _BLACK:-_BLACK, _BLACK:-_BLACK], dtype=torch.bool)
-        return F.pad(inside, (_BLACK,) * 4)
 
 
 @dataclass(frozen=True)
@@ -213,6 +209,13 @@ def _bordered(image: Tensor) -> Tensor:
         index = np.pad(index, _MIRRORED, mode="reflect")
         image = image.index_select(axis, torch.from_numpy(index).to(image.device))
     return F.pad(image, (_BLACK,) * 4)
+
+
+def _window(x: Tensor, margin: int, height: int, width: int) -> Tensor:
+    """(1, 1, H, W), True where an input shows the image itself."""
+    inside = torch.zeros_like(x[:1, :1], dtype=torch.bool)
+    inside[..., margin : margin + height, margin : margin + width] = True
+    return inside
 
 
 def _resized(image: Tensor, size: Sequence[int], mode: str) -> Tensor:

@@ -9,6 +9,7 @@ Source: arXiv 2112.13809, published code.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,8 +36,8 @@ class Refinement:
         lr: step size of the descent.
         stages: units of the decoder whose features are scaled and shifted, of 2 to 5.
         keep_weight: of the square of the mean distance from what the network said.
-        uses_border: let the black border around the padded image count as background, as the
-            published code does; it pulls alpha to 0 where unknown pixels touch the image's edge.
+        uses_border: let what surrounds the image count, as the published code does: its black rim
+            is known background, which pulls alpha to 0 where unknown pixels touch the image's edge.
     """
 
     steps: int = 100
@@ -53,10 +54,12 @@ class Refinement:
         """
         if self.steps < 0:
             raise ValueError(f"steps: must be 0 or more, got {self.steps}.")
-        if self.lr <= 0 or self.keep_weight < 0:
-            raise ValueError("lr, keep_weight: must be above 0, and not below 0.")
-        if not set(self.stages) <= set(_GRIDS):
-            raise ValueError(f"stages: must be of 2 to 5, got {list(self.stages)}.")
+        if not 0 < self.lr < math.inf:
+            raise ValueError(f"lr: must be a number above 0, got {self.lr}.")
+        if not 0 <= self.keep_weight < math.inf:
+            raise ValueError(f"keep_weight: must be a number of 0 or more, got {self.keep_weight}.")
+        if not self.stages or not set(self.stages) <= set(_GRIDS):
+            raise ValueError(f"stages: must be some of 2 to 5, got {list(self.stages)}.")
 
 
 @dataclass

@@ -140,11 +140,12 @@ class AttentionSkip(PlainSkip):
 
 
 def _max(x: Tensor, side: int) -> Tensor:
-    return F.max_pool2d(x, side, side)
+    # Rounded up like the stages; the published network sees whole blocks only.
+    return F.max_pool2d(x, side, side, ceil_mode=True)
 
 
 def _min(x: Tensor, side: int) -> Tensor:
-    return 1 - F.max_pool2d(1 - x, side, side)
+    return 1 - _max(1 - x, side)
 
 
 def _resized(x: Tensor, like: Tensor) -> Tensor:

@@ -1,13 +1,12 @@
 """The Composition-1k test set, made from its foregrounds and backgrounds.
 
 Layout: ``merged/<foreground>_<k>.png`` has the foreground before the k-th of its backgrounds;
-``alpha_copy`` and ``trimaps`` have a file of the same name for each; ``sources.json`` says what it
-is made from.
+``alpha_copy`` and ``trimaps`` have a file of the same name for each; ``sources.json`` has name and
+hash of the files that each is made from.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, remove_leftovers, write_bytes, write_text
+from smoothkit.core.files import remove_leftovers, write_bytes
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
@@ -32,8 +31,7 @@ from smoothkit.ops.io import (
 from smoothkit.systems.lsa.listed import listed_files
 from smoothkit.systems.lsa.mattes import check_size, plane_of
 from smoothkit.systems.lsa.merging import Foreground
-
-MERGED, ALPHAS, TRIMAPS, NOTE = "merged", "alpha_copy", "trimaps", "sources.json"
+from smoothkit.systems.lsa.origins import ALPHAS, MERGED, TRIMAPS, Origin, claim, hashed
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,14 @@ def build_test_set(
 
     Raises:
         DataError: too few backgrounds; files that are missing, unreadable or of another size, all
-            of them named; ``out_dir`` was made from others; a file cannot be written.
+            of them named; ``out_dir`` has files made from sources of other content, or from what
+            is not noted; a file cannot be written.
     """
     plans = _planned(sources, per_foreground)
     out_dir = Path(out_dir)
-    _claim(out_dir, plans)
+    claim(out_dir, _origins(plans, workers))
+    for folder in (MERGED, ALPHAS, TRIMAPS):
+        remove_leftovers(out_dir / folder)
     total = sum(len(plan.names) for plan in plans)
     made = 0
     with tqdm(total=total, unit="image", disable=not sys.stderr.isatty()) as progress:
@@ -166,31 +167,18 @@ def _by_stem(folder: str | Path) -> dict[str, Path]:
     return {stem: Path(folder) / name for stem, name in names.items()}
 
 
-def _claim(out_dir: Path, plans: Sequence[_Plan]) -> None:
-    """Note what images are made from; refuse a folder that has some of them from others."""
-    note = out_dir / NOTE
-    made_from = {
-        name: [plan.fg.name, bg.name]
-        for plan in plans
-        for name, bg in zip(plan.names, plan.backgrounds, strict=True)
-    }
-    held = _read_note(note) if note.exists() else {}
-    for name, files in made_from.items():
-        if held.get(name, files) != files:
-            raise DataError(
-                f"{out_dir}: has {name} made from {' and '.join(held[name])}, not from "
-                f"{' and '.join(files)}. Give an empty folder."
-            )
-    for folder in (MERGED, ALPHAS, TRIMAPS):
-        remove_leftovers(out_dir / folder)
-    write_text(note, as_json({**held, **made_from}, indent=1) + "\n")
-
-
-def _read_note(note: Path) -> dict[str, list[str]]:
-    try:
-        return dict(json.loads(note.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"{note}: cannot be read. Give an empty folder.") from error
+def _origins(plans: Sequence[_Plan], workers: int | None) -> dict[str, Origin]:
+    """What each image is made from."""
+    used = (path for p in plans for path in (p.fg, p.alpha, *p.backgrounds, *p.trimaps))
+    files = hashed(used, workers)
+    origins: dict[str, Origin] = {}
+    for plan in plans:
+        for k, name in enumerate(plan.names):
+            parts = {"foreground": plan.fg, "alpha": plan.alpha, "background": plan.backgrounds[k]}
+            if plan.trimaps:
+                parts["trimap"] = plan.trimaps[k]
+            origins[name] = {part: files[path] for part, path in parts.items()}
+    return origins
 
 
 def _built(plan: _Plan, out_dir: Path, workers: int | None) -> Iterator[bool]:

@@ -113,7 +113,8 @@ def make_trimaps(
     """Write ``<stem>.png`` of each alpha or mask; yields each path with what is odd, or None.
 
     Trimaps are kept that a former run made by the same rule and that are newer than their sources.
-    ``trimaps.json`` says by which rule, and by which radii each of them is made.
+    ``trimaps.json`` says by which rule, and by which radii each of them is made, those of former
+    runs included.
 
     Args:
         source_dir: grey images, or colour images with equal channels.
@@ -148,10 +149,11 @@ def _is_newer(target: Path, source: Path) -> bool:
 
 
 def _write_note(folder: Path, rule: AlphaRule | MaskRule, stems: list[str]) -> None:
-    """Write down rule and radii; refuse a folder whose trimaps are made by another rule."""
+    """Add radii to the note; refuse a folder whose trimaps are made by another rule."""
     note = folder / NOTE
+    images: dict[str, Any] = {}
     if note.exists():
-        former = _read_rule(note)
+        former, images = _read_note(note)
         if former != rule.described():
             raise DataError(
                 f"{folder}: has trimaps made by another rule, {as_json(former)}, not "
@@ -159,11 +161,14 @@ def _write_note(folder: Path, rule: AlphaRule | MaskRule, stems: list[str]) -> N
             )
     elif folder.exists() and FolderStore(folder).names:
         raise DataError(f"{folder}: has images, but no {NOTE}. Give an empty folder.")
-    write_json(note, {"rule": rule.described(), "images": {s: rule.noted(s) for s in stems}})
+    images |= {stem: rule.noted(stem) for stem in stems}
+    write_json(note, {"rule": rule.described(), "images": images})
 
 
-def _read_rule(note: Path) -> Any:
+def _read_note(note: Path) -> tuple[Any, dict[str, Any]]:
+    """The rule, and what is noted of each image."""
     try:
-        return json.loads(note.read_text("utf-8"))["rule"]
+        content = json.loads(note.read_text("utf-8"))
+        return content["rule"], dict(content["images"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{note}: cannot be read. Remove it with the trimaps beside it.") from error
