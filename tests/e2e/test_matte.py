@@ -178,6 +178,45 @@ def test_faults_are_named_before_anything_is_made(work, capfd, args, message):
     assert not Path("out").exists()
 
 
+def test_an_input_in_a_folder_of_results_is_refused(work, capfd):
+    write(Path("in/foreground/a.png"), noise(40, 50, 3))
+    assert matte("-i", "in", "--trimap", "trimaps", "--foreground") == 2
+    assert "which is a result of in/a.png. Rename one." in capfd.readouterr().err
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "image", "told"),
+    [
+        ("--trimap", np.full((40, 50), 128), "m.png: has unknown pixels only, so it says nothing."),
+        ("--trimap", np.zeros((40, 50)), "m.png: has no unknown pixel, so there is nothing to"),
+        ("--trimap", 60 * (thirds(40, 50) > 0), "m.png: has other levels than 0, 128 and 255"),
+        ("--mask", np.zeros((40, 50)), "m.png: gives no unknown pixel, so there is nothing to"),
+    ],
+    ids=["all unknown", "none unknown", "other levels", "empty mask"],
+)
+def test_what_is_seldom_meant_is_told(work, capfd, option, image, told):
+    write(Path("m.png"), image.astype(np.uint8))
+    assert matte("-i", "in/a.png", option, "m.png") == 0
+    assert told in capfd.readouterr().err
+
+
+def test_a_mask_of_labels_is_refused(work, capfd):
+    write(Path("m.png"), (thirds(40, 50) > 0).astype(np.uint8))
+    assert matte("-i", "in/a.png", "--mask", "m.png") == 2
+    assert "m.png: has levels 0 and 1 alone. Multiply them by 255." in capfd.readouterr().err
+
+
+def test_refinement_has_its_options(work):
+    images = []
+    for options in ([], ["--refine_lr", "200"], ["--refine_stages", "2"]):
+        args = "-i", "in/a.png", "--trimap", "trimaps", "--bits", "16", "--refine", "4"
+        assert matte(*args, "--overwrite", *options) == 0
+        images.append(read("out/a.png"))
+    assert not np.array_equal(images[0], images[1])
+    assert not np.array_equal(images[0], images[2])
+
+
 def test_each_kind_of_network_has_its_command(work, capfd):
     assert infer(["-m", "W.pth", "-i", "in", "-o", "out"]) == 2
     assert "W.pth: holds LsaNet, which takes a trimap" in capfd.readouterr().err

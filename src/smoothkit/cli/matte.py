@@ -7,6 +7,7 @@ so has a rough mask, of whose outline a trimap is made. A second run makes only 
 from __future__ import annotations
 
 import argparse
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from smoothkit.cli.pictures import Job
+
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,7 +87,22 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         help="and over sizes of the image, such as 0.8 1 1.25; default: 1",
     )
     how.add_argument(
-        "--refine", type=whole_number(0), default=0, metavar="STEPS", help="default: 0, off"
+        "--refine",
+        type=whole_number(0),
+        default=0,
+        metavar="STEPS",
+        help="of refinement, some seconds each for large images; 100 as published; default: 0, off",
+    )
+    how.add_argument(
+        "--refine_lr", type=float, default=20.0, metavar="X", help="size of a step; default: 20"
+    )
+    how.add_argument(
+        "--refine_stages",
+        type=int,
+        nargs="+",
+        default=[2, 3, 4, 5],
+        metavar="K",
+        help="of the decoder, which are scaled and shifted; default: 2 3 4 5",
     )
     how.add_argument(
         "--max_size",
@@ -118,6 +137,7 @@ def run(args: argparse.Namespace) -> int:
     jobs = _jobs(args)
     read_trimap = _trimap_reader(args)
     cutouts = Cutouts(args.output, has_foreground=args.foreground, background=args.composite)
+    refine = {"steps": args.refine, "lr": args.refine_lr, "stages": args.refine_stages}
     predictor = MattingPredictor(
         views=args.views,
         permutations=args.permutations,
@@ -125,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
         max_size=args.max_size or None,
         upsampling=args.upsampling,
         border=not args.no_border,
-        refine={"steps": args.refine} if args.refine else None,
+        refine=refine if args.refine else None,
     )
     matting = load_matting(args.model_path, device=args.device, amp=args.amp, predictor=predictor)
 
@@ -150,9 +170,12 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
 
 def _trimap_reader(args: argparse.Namespace) -> Callable[[Path], np.ndarray]:
     """Gives the trimap of an input, from its own file or from that of its mask."""
+    import numpy as np
+
     from smoothkit.cli import pictures
+    from smoothkit.core.errors import DataError
     from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
-    from smoothkit.systems.lsa.trimap import checked_trimap, trimap_from_mask
+    from smoothkit.systems.lsa.trimap import checked_trimap, trimap_from_mask, use_of
 
     is_mask = args.trimap is None
     find = _partner_finder(args.input, args.mask if is_mask else args.trimap, is_mask=is_mask)
@@ -160,9 +183,18 @@ def _trimap_reader(args: argparse.Namespace) -> Callable[[Path], np.ndarray]:
     def read(source: Path) -> np.ndarray:
         path = find(source)
         stored = pictures.read_whole(path)
-        if not is_mask:
-            return checked_trimap(stored, str(path), levels=args.levels)
-        return trimap_from_mask(to_8_bits(plane_of(stored, str(path))), args.erode, args.dilate)
+        if is_mask:
+            mask = to_8_bits(plane_of(stored, str(path)))
+            if mask.max() == 1:
+                raise DataError(f"{path}: has levels 0 and 1 alone. Multiply them by 255.")
+            trimap = trimap_from_mask(mask, args.erode, args.dilate)
+        else:
+            trimap = checked_trimap(stored, str(path), levels=args.levels)
+            if not np.isin(stored, (0, 128, 255)).all():
+                log.info("%s: has other levels than 0, 128 and 255, which were snapped.", path)
+        if kind := use_of(trimap):
+            log.warning("%s: %s %s.", path, "gives" if is_mask else "has", kind)
+        return trimap
 
     return read
 

@@ -62,7 +62,19 @@ def make(
     args: argparse.Namespace,
     function: Callable[[Job], Mapping[Path, np.ndarray]],
 ) -> int:
-    """``run`` with a function from a job to the images of its result files."""
+    """``run`` with a function from a job to the images of its result files.
+
+    Raises:
+        DataError: as ``run``, or two inputs would get one file.
+    """
+    owners: dict[Path, Path] = {}
+    for job in jobs:
+        for path in (job.target, *job.others):
+            if owners.setdefault(path, job.source) != job.source:
+                raise DataError(
+                    f"{job.source}: would get {path}, which is a result of {owners[path]}. "
+                    "Rename one."
+                )
     missing = [job for job in jobs if args.overwrite or not job.is_done]
     for folder in {path.parent for job in missing for path in (job.target, *job.others)}:
         remove_leftovers(folder)

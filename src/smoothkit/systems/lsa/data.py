@@ -36,8 +36,8 @@ class MattingTestDataset(ImageDataset):
             ``input_lowres``, ``trimap_lowres/Trimap1`` and so on; ``alphamatting_training`` has
             ``input_training_lowres``, ``trimap_training_lowres/Trimap1``, ``gt_training_lowres``.
         trimap_set: which trimaps of alphamatting.com.
-        levels: refuse trimaps with levels other than 0, 128 and 255, or snap them as the reference
-            does: below 50 background, above 200 foreground.
+        levels: refuse trimaps with levels other than 0, 128 and 255, or snap them: below 50
+            background, above 200 foreground. The published network sees them as they are.
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:

@@ -138,6 +138,13 @@ def is_all_unknown(trimap: np.ndarray) -> bool:
     return bool((trimap == UNKNOWN).all())
 
 
+def use_of(trimap: np.ndarray) -> str | None:
+    """Why a trimap is seldom what was meant, in words that follow "has"; None for a usual one."""
+    if not has_unknown(trimap):
+        return "no unknown pixel, so there is nothing to find"
+    return "unknown pixels only, so it says nothing" if is_all_unknown(trimap) else None
+
+
 def looks_inverted(trimap: np.ndarray, alpha: np.ndarray) -> bool:
     """True if foreground and background seem to be interchanged.
 

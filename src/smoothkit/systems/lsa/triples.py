@@ -17,9 +17,8 @@ from smoothkit.systems.lsa.mattes import check_size, partners, plane_of
 from smoothkit.systems.lsa.trimap import (
     Levels,
     checked_trimap,
-    has_unknown,
-    is_all_unknown,
     looks_inverted,
+    use_of,
 )
 
 log = logging.getLogger(__name__)
@@ -140,11 +139,8 @@ class Triples:
 
     def _warn_of_useless(self, trimap: np.ndarray, path: str) -> None:
         """Once for each kind: such trimaps are no error, but seldom what was meant."""
-        if not has_unknown(trimap):
-            kind = "no unknown pixel, so there is nothing to find"
-        elif is_all_unknown(trimap):
-            kind = "unknown pixels only, so it says nothing"
-        else:
+        kind = use_of(trimap)
+        if kind is None:
             return
         if kind not in self._told:
             self._told.add(kind)
