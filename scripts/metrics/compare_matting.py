@@ -42,7 +42,12 @@ def main() -> int:
     for name, folder in folders.items():
         made = test_set.estimate(name, folder)
         list(tqdm(made, name, total=len(test_set.names), disable=not sys.stderr.isatty()))
-    folders |= dict(_named(text) for text in args.results)
+    for name, folder in map(_named, args.results):
+        if name in folders:
+            raise DataError(f"--results {name}={folder}: this name is taken. Give another.")
+        folders[name] = folder
+    if not folders:
+        raise DataError("nothing to compare: give --methods or --results.")
     comparison = compare(test_set, folders)
     print(report(comparison))
     write_comparison(comparison, test_set, folders, args.out_dir, args.num_shown)

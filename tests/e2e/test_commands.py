@@ -9,6 +9,7 @@ import pytest
 
 from smoothkit.__main__ import main
 from smoothkit.cli import doctor
+from smoothkit.cli.errors import exit_code_of
 
 
 @pytest.mark.parametrize("module", ["smoothkit.train", "smoothkit.test", "smoothkit"])
@@ -49,3 +50,11 @@ def test_an_unknown_command_is_refused(capsys):
         main(["nothing"])
     assert caught.value.code == 2
     assert "invalid choice: 'nothing'" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_ends_in_one_line(capfd):
+    def command() -> int:
+        raise KeyboardInterrupt
+
+    assert exit_code_of(command) == 130
+    assert capfd.readouterr().err == "interrupted\n"

@@ -151,7 +151,7 @@ def test_small_images_are_taken(work, size):
         (lambda: Path("in/a.png").write_bytes(b"x"), "in/a.png: is not a PNG, JPEG"),
         (lambda: Path("trimaps/a.png").write_bytes(b""), "trimaps/a.png: the file is empty"),
         (lambda: write(Path("trimaps/a.png"), thirds(40, 51)),
-         "in/a.png: the trimap must have the size of the image, 40x50, got 40x51."),
+         "trimaps/a.png: must have the size of in/a.png, 40x50, got 40x51."),
         (lambda: write(Path("trimaps/a.png"), noise(40, 50, 3)), "must be grey, got colours"),
     ],
 )  # fmt: skip
@@ -176,6 +176,34 @@ def test_faults_are_named_before_anything_is_made(work, capfd, args, message):
     assert matte("-i", "in", *args) == 2
     assert message in capfd.readouterr().err
     assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("-i", "in/foreground", "--trimap", "trimaps", "--foreground", "-o", "in"),
+        ("-i", "in", "--trimap", "trimaps", "-o", "trimaps", "--overwrite"),
+        ("-i", "in", "--trimap", "trimaps", "-o", "trimaps"),
+        ("-i", "in", "--mask", "masks", "-o", "masks"),
+        ("-i", "in/a.png", "--trimap", "trimaps", "--composite", "out/composite/a.png"),
+    ],
+    ids=["inputs", "trimaps", "trimaps kept", "masks", "background"],
+)
+def test_what_is_read_is_never_replaced(work, capfd, args):
+    for folder in ("in/foreground", "out/composite"):
+        write(Path(folder) / "a.png", noise(40, 50, 3))
+    before = {path: path.read_bytes() for path in Path().rglob("*.png")}
+    assert matte(*args) == 2
+    assert "is read, and a result would replace it. Give another -o." in capfd.readouterr().err
+    assert {path: path.read_bytes() for path in Path().rglob("*.png")} == before
+
+
+def test_python_snaps_as_the_command_does(work):
+    image, trimap = read("in/a.png"), read("trimaps/a.png")
+    matting = load_matting("W.pth", device="cpu")
+    expected = matting(image, trimap)
+    grey = np.where(trimap == 128, 102, trimap).astype(np.uint8)
+    np.testing.assert_array_equal(matting(image, np.dstack([grey] * 3)), expected)
 
 
 def test_an_input_in_a_folder_of_results_is_refused(work, capfd):

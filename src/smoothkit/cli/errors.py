@@ -1,4 +1,4 @@
-"""How every command ends: an error of the user's is one line and exit code 2."""
+"""How every command ends: an error of the user's is one line and exit code 2, Ctrl-C is 130."""
 
 from __future__ import annotations
 
@@ -15,3 +15,6 @@ def exit_code_of(command: Callable[[], int]) -> int:
     except SmoothkitError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130

@@ -127,16 +127,24 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Find alphas; 2 if an image could not be used."""
+    from pathlib import Path
+
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
+    from smoothkit.systems.lsa.mattes import check_size
     from smoothkit.systems.lsa.matting import load_matting
     from smoothkit.systems.lsa.predict import MattingPredictor
     from smoothkit.systems.lsa.preview import Cutouts
 
     setup_logging()
     jobs = _jobs(args)
-    read_trimap = _trimap_reader(args)
-    cutouts = Cutouts(args.output, has_foreground=args.foreground, background=args.composite)
+    find_trimap, given = _partner_finder(args)
+    cutouts = Cutouts(
+        args.output,
+        has_foreground=args.foreground,
+        background=args.composite,
+        is_deep=args.bits == 16,
+    )
     refine = {"steps": args.refine, "lr": args.refine_lr, "stages": args.refine_stages}
     predictor = MattingPredictor(
         views=args.views,
@@ -151,12 +159,14 @@ def run(args: argparse.Namespace) -> int:
 
     def make(job: Job) -> dict[Path, np.ndarray]:
         image = pictures.read_whole(job.source)
-        alpha = matting(image, read_trimap(job.source))
+        path = find_trimap(job.source)
+        trimap = _read_trimap(path, args)
+        check_size(str(path), trimap.shape, str(job.source), image.shape)
+        alpha = matting(image, trimap)
         return {job.target: _levels(alpha, args.bits), **cutouts(job.target, image, alpha)}
 
-    return pictures.make(
-        [replace(job, others=cutouts.paths(job.target)) for job in jobs], args, make
-    )
+    jobs = [replace(job, others=cutouts.paths(job.target)) for job in jobs]
+    return pictures.make(jobs, args, make, kept=[*given, Path(args.composite or ".")])
 
 
 def _jobs(args: argparse.Namespace) -> list[Job]:
@@ -168,8 +178,8 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     return pictures.plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
 
 
-def _trimap_reader(args: argparse.Namespace) -> Callable[[Path], np.ndarray]:
-    """Gives the trimap of an input, from its own file or from that of its mask."""
+def _read_trimap(path: Path, args: argparse.Namespace) -> np.ndarray:
+    """The trimap in a file, or that of the mask in it."""
     import numpy as np
 
     from smoothkit.cli import pictures
@@ -177,50 +187,43 @@ def _trimap_reader(args: argparse.Namespace) -> Callable[[Path], np.ndarray]:
     from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
     from smoothkit.systems.lsa.trimap import checked_trimap, trimap_from_mask, use_of
 
-    is_mask = args.trimap is None
-    find = _partner_finder(args.input, args.mask if is_mask else args.trimap, is_mask=is_mask)
-
-    def read(source: Path) -> np.ndarray:
-        path = find(source)
-        stored = pictures.read_whole(path)
-        if is_mask:
-            mask = to_8_bits(plane_of(stored, str(path)))
-            if mask.max() == 1:
-                raise DataError(f"{path}: has levels 0 and 1 alone. Multiply them by 255.")
-            trimap = trimap_from_mask(mask, args.erode, args.dilate)
-        else:
-            trimap = checked_trimap(stored, str(path), levels=args.levels)
-            if not np.isin(stored, (0, 128, 255)).all():
-                log.info("%s: has other levels than 0, 128 and 255, which were snapped.", path)
-        if kind := use_of(trimap):
-            log.warning("%s: %s %s.", path, "gives" if is_mask else "has", kind)
-        return trimap
-
-    return read
+    stored = pictures.read_whole(path)
+    if args.mask is not None:
+        mask = to_8_bits(plane_of(stored, str(path)))
+        if mask.max() == 1:
+            raise DataError(f"{path}: has levels 0 and 1 alone. Multiply them by 255.")
+        trimap = trimap_from_mask(mask, args.erode, args.dilate)
+    else:
+        trimap = checked_trimap(stored, str(path), levels=args.levels)
+        if not np.isin(stored, (0, 128, 255)).all():
+            log.info("%s: has other levels than 0, 128 and 255, which were snapped.", path)
+    if kind := use_of(trimap):
+        log.warning("%s: %s %s.", path, "has" if args.mask is None else "gives", kind)
+    return trimap
 
 
-def _partner_finder(inputs: str, partners: str, *, is_mask: bool) -> Callable[[Path], Path]:
-    """Which trimap or mask belongs to an input: the one of its name in the same place."""
+def _partner_finder(args: argparse.Namespace) -> tuple[Callable[[Path], Path], list[Path]]:
+    """Which trimap or mask belongs to an input, the one of its name in the same place; and all."""
     from pathlib import Path
 
     from smoothkit.core.errors import DataError
     from smoothkit.data.store import FolderStore
 
-    folder, what = Path(partners), "mask" if is_mask else "trimap"
+    what = "mask" if args.trimap is None else "trimap"
+    inputs, folder = Path(args.input), Path(getattr(args, what))
     if folder.is_file():
-        if not Path(inputs).is_file():
+        if not inputs.is_file():
             raise DataError(f"--{what} {folder}: must be a folder, since --input is one.")
-        return lambda source: folder
-    root = Path(inputs).parent if Path(inputs).is_file() else Path(inputs)
+        return lambda source: folder, [folder]
+    root = inputs.parent if inputs.is_file() else inputs
     if not folder.is_dir():
         raise DataError(f"--{what} {folder}: no such file or folder.")
-    names = FolderStore(folder, is_recursive=True).names
     held: dict[Path, Path] = {}
-    for name in names:
-        key = Path(name).with_suffix("")
+    for name in map(Path, FolderStore(folder, is_recursive=True).names):
+        key = name.with_suffix("")
         if key in held:
             raise DataError(f"{folder}: has both {held[key]} and {name}. Move one away.")
-        held[key] = Path(name)
+        held[key] = name
 
     def find(source: Path) -> Path:
         key = source.relative_to(root).with_suffix("")
@@ -228,7 +231,7 @@ def _partner_finder(inputs: str, partners: str, *, is_mask: bool) -> Callable[[P
             raise DataError(f"{source}: has no {what} called '{key}' in {folder}.")
         return folder / held[key]
 
-    return find
+    return find, [folder / name for name in held.values()]
 
 
 def _levels(alpha: np.ndarray, bits: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,15 +61,26 @@ def make(
     jobs: Sequence[Job],
     args: argparse.Namespace,
     function: Callable[[Job], Mapping[Path, np.ndarray]],
+    kept: Iterable[Path] = (),
 ) -> int:
     """``run`` with a function from a job to the images of its result files.
 
+    Args:
+        jobs: what to make.
+        args: as for ``run``.
+        function: called for each job.
+        kept: files that are read besides, such as masks, which no result may replace.
+
     Raises:
-        DataError: as ``run``, or two inputs would get one file.
+        DataError: as ``run``, two inputs would get one file, or a result would replace what is
+            read.
     """
+    read = {path.resolve() for path in (*(job.source for job in jobs), *kept)}
     owners: dict[Path, Path] = {}
     for job in jobs:
         for path in (job.target, *job.others):
+            if path.resolve() in read:
+                raise DataError(f"{path}: is read, and a result would replace it. Give another -o.")
             if owners.setdefault(path, job.source) != job.source:
                 raise DataError(
                     f"{job.source}: would get {path}, which is a result of {owners[path]}. "
@@ -99,8 +110,8 @@ def make(
             continue
         for path, content in contents.items():
             write_bytes(path, content)
-    made, kept = len(missing) - failures, len(jobs) - len(missing)
-    log.info("%d made, %d already there, %d skipped: %s", made, kept, failures, args.output)
+    made, there = len(missing) - failures, len(jobs) - len(missing)
+    log.info("%d made, %d already there, %d skipped: %s", made, there, failures, args.output)
     return 2 if failures else 0
 
 

@@ -140,7 +140,10 @@ def measure(
             values[name] = math.nan
             if missing[0] not in told:
                 told.add(missing[0])
-                what = "%s: the data set gives no '%s' to measure with; recorded as nan."
+                what = (
+                    "%s: the data set gives no '%s' to measure with; recorded as nan. Add those "
+                    "images, or remove the metric."
+                )
                 log.warning(what, name, missing[0])
             continue
         given = {key: visuals[key][0] for key in needed}
@@ -149,7 +152,7 @@ def measure(
             values[name] = calculate_metric(images, options)
         except (ValueError, ArithmeticError, AssertionError, RuntimeError) as error:
             # BasicSR's NIQE fails on small images; one image must not end the whole test.
-            log.warning("%s of %s: %s; recorded as nan.", name, stem, error)
+            log.warning("%s of %s: %s; recorded as nan.", name, stem, str(error).rstrip("."))
             values[name] = math.nan
     return values
 

@@ -181,7 +181,7 @@ def kind_fault(
     if header.kind == "alpha" and alpha == "refuse":
         return "has an alpha channel. Remove it, or set 'alpha: drop' in an option file."
     if header.kind == "cmyk" and cmyk == "refuse":
-        return "is a CMYK image. Convert it to RGB, or set 'cmyk: convert' in an option file."
+        return "is a CMYK image. Convert it to RGB, or set 'cmyk: convert' where that can be set."
     return None
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.data import build_dataloader, build_dataset
-from smoothkit.ops.io import write_image
+from smoothkit.ops.io import read_image, write_image
 from smoothkit.systems.lsa.cache import Cache
 from smoothkit.systems.lsa.fine_tuning import MoveChances, Moves, moved, sample_moves
 
@@ -315,11 +315,14 @@ def test_one_alpha_serves_all_images_of_a_foreground(merged: Path) -> None:
     assert Path(data[1]["gt_path"]).name == "fg.jpg"
 
 
-def test_a_trimap_serves_its_own_image_only(merged: Path) -> None:
-    (merged / "trimaps/fg_1.png").rename(merged / "trimaps/fg.png")
-    with pytest.raises(
-        DataError, match=r"trimaps: has no trimap for 1 of the 2 images .* fg_1.png"
-    ):
+def test_a_trimap_serves_all_images_of_its_foreground(merged: Path) -> None:
+    own = read_image(merged / "trimaps/fg_0.png", mode="gray")
+    (merged / "trimaps/fg_1.png").unlink()
+    (merged / "trimaps/fg_0.png").rename(merged / "trimaps/fg.png")
+    for item in map(open_set(merged).__getitem__, range(2)):
+        assert torch.equal((item["trimap"][0] * 255).byte(), torch.from_numpy(own))
+    (merged / "trimaps/fg.png").rename(merged / "trimaps/other.png")
+    with pytest.raises(DataError, match="trimaps: has no trimap for 2 of the 2 images"):
         open_set(merged)
 
 

@@ -107,11 +107,17 @@ def test_the_region_says_where_differences_count():
     assert matting_mse(pred, gt, trimap, definition="lsa") == pytest.approx(0.5)
 
 
-def test_without_unknown_pixels_only_a_mean_is_impossible():
+@pytest.mark.parametrize("function", ALL)
+def test_without_unknown_pixels_there_is_nothing_to_measure(function):
     gt, pred, trimap = torch.zeros(1, 4, 4), torch.ones(1, 4, 4), torch.full((1, 4, 4), 129 / 255)
-    assert [f(pred, gt, trimap) for f in (matting_sad, matting_grad, matting_conn)] == [0, 0, 0]
     with pytest.raises(ValueError, match="trimap: has no unknown pixel"):
-        matting_mse(pred, gt, trimap)
+        function(pred, gt, trimap)
+
+
+def test_the_whole_image_is_measured_without_unknown_pixels_too():
+    gt, pred, trimap = torch.zeros(1, 4, 4), torch.ones(1, 4, 4), torch.zeros(1, 4, 4)
+    assert matting_sad(pred, gt, trimap, definition="lsa") == pytest.approx(16 / 1000)
+    assert matting_sad(pred, gt, trimap, region="whole") == pytest.approx(16 / 1000)
 
 
 @pytest.mark.parametrize("function", ALL)

@@ -30,8 +30,9 @@ class MattingTestDataset(ImageDataset):
         dataroot: folder in one of the layouts; the three options that follow may replace its
             folders.
         dataroot_image: folder or ``.lmdb`` of images.
-        dataroot_trimap: of trimaps, by the images' names, in any format.
-        dataroot_alpha: of alphas; ``x_3.png`` takes that of ``x.png`` where it has none.
+        dataroot_trimap: of trimaps, by the images' names, in any format; ``x_3.png`` takes that of
+            ``x.png`` where it has none.
+        dataroot_alpha: of alphas, in the same way.
         layout: ``composition`` has ``merged``, ``trimaps`` and ``alpha_copy``; ``alphamatting`` has
             ``input_lowres``, ``trimap_lowres/Trimap1`` and so on; ``alphamatting_training`` has
             ``input_training_lowres``, ``trimap_training_lowres/Trimap1``, ``gt_training_lowres``.

@@ -21,7 +21,7 @@ from smoothkit.engine.validation import measure
 from smoothkit.ops.io import to_float
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.mattes import check_size, partner_of, plane_of
-from smoothkit.systems.lsa.trimap import Levels, checked_trimap
+from smoothkit.systems.lsa.trimap import Levels, checked_trimap, has_unknown, looks_inverted
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,12 @@ def _read(stores: Stores, trio: Trio, levels: Levels) -> tuple[np.ndarray, np.nd
     check_size(path, pred.shape, gt_path, gt.shape)
     stored = stores.trimap.read(trio.trimap, "whole")
     check_size(trimap_path, stored.shape, gt_path, gt.shape)
-    return pred, gt, checked_trimap(stored, trimap_path, levels=levels)
+    trimap = checked_trimap(stored, trimap_path, levels=levels)
+    if looks_inverted(trimap, gt):
+        raise DataError(
+            f"{trimap_path}: has foreground and background interchanged, as {gt_path} tells. "
+            "Invert it: 255 is foreground."
+        )
+    if not has_unknown(trimap):
+        raise DataError(f"{trimap_path}: has no unknown pixel, so there is nothing to measure.")
+    return pred, gt, trimap

@@ -19,6 +19,7 @@ from smoothkit.models.load import device_called, load_network
 from smoothkit.ops.io import to_float
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.predict import MattingPredictor
+from smoothkit.systems.lsa.trimap import checked_trimap
 
 log = logging.getLogger(__name__)
 
@@ -52,11 +53,13 @@ class Matting:
         Args:
             image: (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, whose alpha is not looked at; uint8 or
                 uint16.
-            trimap: (H, W) uint8: 0 background, 255 foreground, else unknown.
+            trimap: (H, W), or (H, W, 3) with equal channels: below 50 background, above 200
+                foreground, else unknown; uint8 or uint16.
 
         Raises:
             DataError: images of different sizes, or too large for the memory.
         """
+        trimap = checked_trimap(trimap, "trimap", levels="snap")
         if image.shape[:2] != trimap.shape:
             sizes = f"{image.shape[0]}x{image.shape[1]}, got {trimap.shape[0]}x{trimap.shape[1]}"
             raise DataError(f"the trimap must have the size of the image, {sizes}.")

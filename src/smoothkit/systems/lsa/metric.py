@@ -86,9 +86,7 @@ def matting_mse(
         ValueError: as ``matting_sad``, or the trimap has no unknown pixel.
     """
     pair = _pair(pred, gt, trimap, definition, region)
-    count = int(np.count_nonzero(pair.unknown))
-    if not count:
-        raise ValueError("trimap: has no unknown pixel (level 128), so there is no mean over them.")
+    count = int(np.count_nonzero(_where(pair, "unknown")))
     where = _where(pair, region or _overall(definition))
     return squared_error(pair.pred, pair.gt, where, count)
 
@@ -189,4 +187,9 @@ def _overall(definition: Definition) -> Region:
 
 
 def _where(pair: _Pair, region: Region) -> np.ndarray:
-    return pair.unknown if region == "unknown" else np.ones_like(pair.unknown)
+    if region == "whole":
+        return np.ones_like(pair.unknown)
+    if not pair.unknown.any():
+        # An error of 0 over no pixel would make the mean over a test set look better.
+        raise ValueError("trimap: has no unknown pixel (level 128), so there is nothing to measure")
+    return pair.unknown

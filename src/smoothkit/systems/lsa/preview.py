@@ -25,6 +25,7 @@ class Cutouts:
     Args:
         out_dir: folder of the alphas; the pictures go to ``foreground`` and ``composite`` in it.
         has_foreground: make PNG files of the foreground's colours with alpha.
+        is_deep: PNG files with 16 bits, also of images with 8.
         background: image file or ``checkerboard`` before which foregrounds are put; ~: none.
 
     Raises:
@@ -32,10 +33,15 @@ class Cutouts:
     """
 
     def __init__(
-        self, out_dir: str | Path, *, has_foreground: bool = False, background: str | None = None
+        self,
+        out_dir: str | Path,
+        *,
+        has_foreground: bool = False,
+        background: str | None = None,
+        is_deep: bool = False,
     ) -> None:
         self._out_dir = Path(out_dir)
-        self._has_foreground = has_foreground
+        self._has_foreground, self._is_deep = has_foreground, is_deep
         self._has_composite = background is not None
         self._picture: np.ndarray | None = None
         if has_foreground or background is not None:
@@ -66,7 +72,7 @@ class Cutouts:
         foreground = estimate_foreground(to_float(colors), alpha)
         pictures = []
         if self._has_foreground:
-            is_deep = image.dtype == np.uint16
+            is_deep = self._is_deep or image.dtype == np.uint16
             pictures.append(with_alpha(foreground, alpha, depth=16 if is_deep else 8))
         if self._has_composite:
             background = self._background(*alpha.shape)

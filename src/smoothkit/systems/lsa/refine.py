@@ -97,12 +97,12 @@ def refined(
         raise ValueError(f"x: images are refined one by one, got {len(x)}.")
     with torch.inference_mode(False), torch.no_grad():
         x = x.clone() if x.is_inference() else x
-        stages = net.features(x)
         edges = _Edges(x[:, 3:4], inside)
         trace = Trace([], _zeros(net.decoder, settings, x), _zeros(net.decoder, settings, x))
         if settings.steps < 2 or not edges.any_unknown:
-            return net.decoder(stages).clamp(0, 1), trace
-        return _descend(_Frozen(net.decoder, stages), edges, settings, trace), trace
+            return net(x).clamp(0, 1), trace
+        decoder = _Frozen(net.decoder, net.features(x))  # whose stages are not kept
+        return _descend(decoder, edges, settings, trace), trace
 
 
 def _descend(decoder: _Frozen, edges: _Edges, settings: Refinement, trace: Trace) -> Tensor:
@@ -172,15 +172,19 @@ class _Frozen:
     def __call__(self, scales: Mapping[int, Tensor], shifts: Mapping[int, Tensor]) -> Tensor:
         """(1, 1, H, W), not clamped."""
         features: Tensor | None = None
-        for number in UNITS:
+        *first, last = UNITS
+        for number in first:
             features = self._unit(number, features)
             if number in scales:
                 size = self._constants[number].shape[-2:]
                 factor, shift = (_on_grid(maps[number], size) for maps in (scales, shifts))
                 features = features * factor.exp() + shift
         # The largest maps are here; made anew for the gradient instead of kept for it.
-        alpha: Tensor = checkpoint(self._decoder.finish, self._image, features, use_reentrant=False)
+        alpha: Tensor = checkpoint(self._end, last, features, use_reentrant=False)
         return alpha
+
+    def _end(self, last: int, features: Tensor) -> Tensor:
+        return self._decoder.finish(self._image, self._unit(last, features))
 
     def _unit(self, number: int, below: Tensor | None) -> Tensor:
         constant = self._constants[number]

@@ -109,7 +109,7 @@ def checked_trimap(image: np.ndarray, where: str, *, levels: Levels = "refuse") 
         shown = ", ".join(map(str, others[:5])) + (", ..." if len(others) > 5 else "")
         raise DataError(
             f"{where}: must have no levels but 0, 128 and 255, got {shown} in {counts.sum()} "
-            "pixels. Mend it, or set 'levels: snap'."
+            "pixels. Mend it, or have such levels snapped ('levels: snap'; --snap of a script)."
         )
     return trimap
 

@@ -56,7 +56,7 @@ class Triples:
     """The images of a folder, in order of name, with what belongs to each.
 
     Args:
-        folders: folders or ``.lmdb``; trimaps and alphas are found by the images' names. The alpha
+        folders: folders or ``.lmdb``; trimaps and alphas are found by the images' names. One called
             ``x`` also serves ``x_3`` and the like that have none of their own.
         levels: refuse trimaps with levels other than 0, 128 and 255, or snap them.
         alpha: refuse or drop the alpha channel of an image.
@@ -72,7 +72,9 @@ class Triples:
         self._alphas = (
             open_store(folders.alphas, option="dataroot_alpha") if folders.alphas else None
         )
-        self._trimap_names = [partners(self._images, s, "trimap") for s in self._trimaps]
+        self._trimap_names = [
+            partners(self._images, s, "trimap", are_shared=True) for s in self._trimaps
+        ]
         self._alpha_names: dict[str, str] = {}
         if self._alphas is not None:
             self._alpha_names = partners(self._images, self._alphas, "alpha", are_shared=True)
