@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 import runpy
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from smoothkit.core.log import NAMES
 
 SUPPORT = Path(__file__).parent / "support"
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -50,6 +53,18 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Takes away what a command set up: its console is that of the test, closed after it."""
+    yield
+    for name in NAMES:
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+            handler.close()
+        logger.propagate = True
 
 
 @pytest.fixture

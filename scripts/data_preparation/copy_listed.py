@@ -1,7 +1,7 @@
 """Copy the images that a list names, such as the backgrounds of training_bg_names.txt from COCO.
 
-The list has a name on each line. Where images are missing, all of them are named and nothing is
-copied. Images that are there already are left alone.
+The list has a name on each line. Where images are missing, that is told and nothing is copied.
+Images that are there already are left alone.
 """
 
 from __future__ import annotations

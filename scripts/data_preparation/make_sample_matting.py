@@ -12,35 +12,52 @@ from fnmatch import fnmatch
 
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
+from smoothkit.core.errors import DataError
 from smoothkit.data.store import image_files
-from smoothkit.systems.lsa.samples import make_sample_foregrounds
+from smoothkit.systems.lsa.samples import (
+    LARGEST_SIDE,
+    LEAST_SIDE,
+    make_sample_foregrounds,
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--photo_dir", required=True, help="folder of images")
+    parser.add_argument("--photo_dir", required=True, help="folder of two images or more")
     parser.add_argument("--out_dir", required=True, help="gets fg, alpha, coco_bg")
     parser.add_argument("--only", default="*", metavar="PATTERN", help="names to take; default: *")
     parser.add_argument("--skip", default="", metavar="PATTERN", help="names to leave out")
     parser.add_argument(
         "--num_each", type=whole_number(1), default=2, help="alphas of each kind; default: 2"
     )
-    parser.add_argument("--side", type=whole_number(32), default=256, help="pixels; default: 256")
+    parser.add_argument(
+        "--side",
+        type=whole_number(LEAST_SIDE),
+        default=256,
+        help=f"pixels, up to {LARGEST_SIDE}; default: 256",
+    )
     parser.add_argument(
         "--per_foreground",
         type=whole_number(1),
         default=2,
         help="backgrounds that the lists give each foreground; default: 2",
     )
-    parser.add_argument("--seed", type=int, default=0, help="default: 0")
+    parser.add_argument("--seed", type=whole_number(0), default=0, help="default: 0")
     args = parser.parse_args()
+    if args.side > LARGEST_SIDE:
+        parser.error(f"--side: must be at most {LARGEST_SIDE}, got {args.side}")
     photographs = [
         path
         for path in image_files(args.photo_dir)
         if fnmatch(path.stem, args.only) and not fnmatch(path.stem, args.skip)
     ]
+    if len(photographs) < 2:
+        raise DataError(
+            f"{args.photo_dir}: needs at least two photographs that --only '{args.only}' takes and "
+            f"--skip '{args.skip}' leaves, got {len(photographs)}."
+        )
     names = make_sample_foregrounds(
         photographs,
         args.out_dir,

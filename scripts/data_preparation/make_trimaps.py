@@ -2,6 +2,7 @@
 
 OUT_DIR/trimaps.json notes the rule, the seed and the radii of each image. Each image has random
 numbers of its own, from the seed and its name. A run that was cut short goes on where it stopped.
+Images that cannot be used are left out, and named at the end.
 """
 
 from __future__ import annotations
@@ -66,9 +67,12 @@ def rule_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> AlphaR
     if args.erode is not None or args.dilate is not None:
         parser.error("--erode, --dilate: go with --mask_dir; alphas take --radius")
     radius = args.radius or [LEAST_RADIUS, LARGEST_RADIUS]
-    if len(radius) > 2 or radius[0] > radius[-1]:
+    if len(radius) > 2:
         parser.error(f"--radius: must be one or two rising numbers, got {radius}")
-    return AlphaRule(radius[0], radius[-1], args.seed or 0)
+    try:
+        return AlphaRule(radius[0], radius[-1], args.seed or 0)
+    except ValueError as error:
+        parser.error(f"--{error}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from support import mattes
 EVALUATE = "metrics/evaluate_matting.py"
 COMPOSE = "data_preparation/compose_matting_test.py"
 COPY = "data_preparation/copy_listed.py"
+SAMPLES = "data_preparation/make_sample_matting.py"
 FOLDERS = "--pred_dir pred --gt_dir gt --trimap_dir trimaps --out_dir out"
 NAMES = ("sad", "mse", "grad", "conn")
 
@@ -105,7 +106,8 @@ def test_what_cannot_be_measured_is_named_and_the_rest_measured(run_script, fold
         "pred/a.png: must have the size of gt/a.png, 70x90, got 69x90.",
         "pred/e.png: must be grey, got colours. Is it the right file?",
         f"trimaps/f.png: must have no levels but 0, 128 and 255, got 120 in "
-        f"{np.count_nonzero(trimap == 128)} pixels. Mend it, or set 'levels: snap'.",
+        f"{np.count_nonzero(trimap == 128)} pixels. Mend it, or have such levels snapped "
+        "('levels: snap'; --snap of a script).",
     ]
 
 
@@ -116,11 +118,13 @@ def test_levels_of_trimaps_are_snapped_where_that_is_wanted(run_script, folder):
     assert [float(rows()["a"][k]) for k in NAMES] == pytest.approx(folder["a"], rel=1e-5)
 
 
-def test_a_trimap_without_unknown_pixels_has_no_mean(run_script, folder, caplog):
+def test_a_trimap_without_unknown_pixels_is_named_and_the_rest_measured(run_script, folder, capsys):
     write_image("trimaps/a.png", np.zeros((70, 90), np.uint8))
-    assert run_script(EVALUATE, FOLDERS) == 0
-    assert [rows()["a"][key] for key in NAMES] == ["0.0", "nan", "0.0", "0.0"]
-    assert "mse of a.png: trimap: has no unknown pixel" in caplog.text
+    assert run_script(EVALUATE, FOLDERS) == 2
+    assert list(rows()) == ["b", "c"]
+    assert capsys.readouterr().err == (
+        "skipped: trimaps/a.png: has no unknown pixel, so there is nothing to measure.\n"
+    )
 
 
 def test_a_merged_set_is_built_and_measured_with_the_alphas_of_its_foregrounds(
@@ -144,4 +148,33 @@ def test_a_merged_set_is_built_and_measured_with_the_alphas_of_its_foregrounds(
     assert list(rows()) == ["cat_0", "cat_1", "dog_7_0", "dog_7_1"]
     assert {row["sad"] for row in rows().values()} == {"0.0"}
     assert run_script(COPY, "--list bg.txt --source_dir set/merged --out_dir x") == 2
-    assert len(capsys.readouterr().err.splitlines()) == 4
+    assert capsys.readouterr().err == (
+        "set/merged: lacks 4 of the 4 images that bg.txt names: 5.jpg, 4.jpg, 3.jpg, 2.jpg. "
+        "Is it the right folder?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("--out_dir out --seed -1", "argument --seed: must be a number of 0 or more, got '-1'"),
+        ("--out_dir out --side 5000000", "--side: must be at most 4096, got 5000000"),
+        ("--out_dir out --side 31", "argument --side: must be a number of 32 or more, got '31'"),
+        (
+            "--out_dir out --only zz*",
+            "photos: needs at least two photographs that --only 'zz*' takes and --skip '' leaves, "
+            "got 0.",
+        ),
+        ("--out_dir out --only a", "'a' takes and --skip '' leaves, got 1."),
+        ("--out_dir file", "file: must be a folder, is a file."),
+    ],
+)
+def test_sample_foregrounds_that_cannot_be_made_are_refused_first(
+    run_script, capsys, arguments, told
+):
+    for name in "ab":
+        write_image(f"photos/{name}.png", np.full((40, 40, 3), 90, np.uint8))
+    Path("file").write_text("mine")
+    assert run_script(SAMPLES, f"--photo_dir photos {arguments}") == 2
+    assert capsys.readouterr().err.splitlines()[-1].endswith(told)
+    assert not Path("out").exists()

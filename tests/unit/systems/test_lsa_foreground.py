@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.ops.io import read_image, write_image
+from smoothkit.systems.lsa.classical import closed_form
 from smoothkit.systems.lsa.foreground import (
     checkerboard,
     composite,
@@ -102,3 +104,20 @@ def test_other_sizes_are_refused() -> None:
     pytest.importorskip("pymatting")
     with pytest.raises(ValueError, match="image: must be"):
         estimate_foreground(image, alpha)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_pymatting_leaves_torch_its_threads(threads):
+    alpha = np.zeros((20, 30), np.float32)
+    alpha[:10] = 1
+    image = np.random.default_rng(0).random((20, 30, 3), np.float32)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        estimate_foreground(image, alpha)
+        trimap = alpha.astype(float)
+        trimap[8:12] = 0.5
+        closed_form(image.astype(float), trimap)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

@@ -4,6 +4,7 @@ import json
 import os
 import runpy
 import signal
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -163,8 +164,74 @@ def test_results_made_otherwise_are_refused_or_overwritten(data: Path) -> None:
     with pytest.raises(DataError, match=r'out: has .* made by .*"kappa": 1\.0.*"kappa": 0\.5'):
         run(data, kappa=0.5)
     assert run(data, kappa=0.5, overwrite=True) == ["a.png", "b.png", "c.png"]
-    assert json.loads((data / "out" / prepare.NOTE).read_text())["kappa"] == 0.5
+    assert json.loads((data / "out" / prepare.NOTE).read_text())["recipe"]["kappa"] == 0.5
     assert run(data, kappa=0.5) == []
+
+
+@pytest.mark.parametrize("folder", ["fg", "alpha", "out"])
+def test_what_was_made_from_other_content_is_made_again(data: Path, folder: str) -> None:
+    run(data)
+    path = data / folder / "b.png"
+    before = path.stat()
+    write_image(path, 255 - read_image(path, mode="whole"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert run(data) == ["b.png"]
+    pair = [read_image(data / part / "b.png", mode="whole") for part in ("fg", "alpha")]
+    levels = to_uint8(expected(*(image.squeeze() for image in pair)))
+    np.testing.assert_array_equal(read_image(data / "out" / "b.png"), levels)
+    assert run(data) == []
+
+
+def test_sources_written_again_with_the_same_content_are_the_same_ones(data: Path) -> None:
+    run(data)
+    for path in [*(data / "fg").iterdir(), *(data / "alpha").iterdir()]:
+        path.write_bytes(path.read_bytes())
+        os.utime(path, (2**31, 2**31))
+    assert run(data) == []
+
+
+def test_images_that_no_note_is_beside_are_refused_or_overwritten(data: Path) -> None:
+    write_image(data / "out" / "a.png", pixels("z")[0])
+    foreign = (data / "out" / "a.png").read_bytes()
+    told = r"out: has images, but no reestimate\.json\. Give an empty folder, or overwrite them\.$"
+    with pytest.raises(DataError, match=told):
+        run(data)
+    assert [path.name for path in (data / "out").iterdir()] == ["a.png"]
+    assert (data / "out" / "a.png").read_bytes() == foreign
+    assert run(data, overwrite=True) == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"recipe": 5}', '{"kappa": 1.0}'])
+def test_a_note_that_cannot_be_read_is_named(data: Path, content: str) -> None:
+    run(data)
+    (data / "out" / prepare.NOTE).write_text(content)
+    with pytest.raises(DataError, match=r"reestimate\.json: cannot be read\. Overwrite all, or"):
+        run(data)
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_a_kill_never_leaves_a_result_that_counts_for_other_sources(
+    data: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Stopped before or after a result has its name: the alpha before comes back after it."""
+    run(data)
+    whole, path = (data / "out" / "a.png").read_bytes(), data / "alpha" / "a.png"
+    content = path.read_bytes()
+    write_image(path, 255 - read_image(path, mode="whole"))
+    calls, real = count(1), os.replace
+
+    def killed(*args: Path) -> None:
+        if next(calls) >= at:
+            raise KeyboardInterrupt
+        real(*args)
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(data)
+    monkeypatch.setattr(os, "replace", real)
+    path.write_bytes(content)
+    run(data)
+    assert (data / "out" / "a.png").read_bytes() == whole
 
 
 def test_a_killed_run_leaves_no_half_written_file_and_goes_on(data: Path, run_python) -> None:
@@ -173,7 +240,7 @@ def test_a_killed_run_leaves_no_half_written_file_and_goes_on(data: Path, run_py
         "from pathlib import Path\n"
         "from support.kill_at import arm\n"
         "from smoothkit.systems.lsa.prepare import reestimate_foregrounds\n"
-        "arm('replace', 3)  # the note, a, and b\n"
+        "arm('replace', 4)  # the note, a, the note, and b\n"
         "folders = [Path(sys.argv[2]) / name for name in ('fg', 'alpha', 'out')]\n"
         "list(reestimate_foregrounds(*folders, iterations=2, device='cpu', workers=1))\n"
     )
@@ -242,6 +309,12 @@ def test_wrong_options_are_refused_before_anything_is_written(
     with pytest.raises(OptionError, match=told):
         run(data, **options)
     assert not (data / "out").exists()
+
+
+def test_a_file_is_no_folder_of_results(data: Path) -> None:
+    (data / "file").write_text("mine")
+    with pytest.raises(DataError, match=r"file: must be a folder, is a file\.$"):
+        run(data, "file", overwrite=True)
 
 
 def script(monkeypatch: pytest.MonkeyPatch, arguments: str) -> int:

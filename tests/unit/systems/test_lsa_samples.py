@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from smoothkit.core.errors import DataError
 from smoothkit.data import build_dataset
@@ -51,7 +52,7 @@ def test_names_and_seeds_alone_decide(tmp_path: Path) -> None:
     for name in again:
         first, second = (read_image(tmp_path / f"{d}/alpha/{name}.png") for d in "ab")
         assert np.array_equal(first, second)
-    make_sample_foregrounds(photographs[:1], tmp_path / "c", num_each=1, side=48, seed=1)
+    make_sample_foregrounds(photographs[:2], tmp_path / "c", num_each=1, side=48, seed=1)
     other = read_image(tmp_path / f"c/alpha/{made[0]}.png")
     assert not np.array_equal(other, read_image(tmp_path / f"a/alpha/{made[0]}.png"))
     backgrounds = (tmp_path / "a/test_bg_names.txt").read_text().split()
@@ -71,9 +72,49 @@ def test_the_data_sets_take_the_folders(data: Path) -> None:
 
 
 def test_a_photograph_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    (tmp_path / "x.png").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"x\.png: is not a PNG"):
-        make_sample_foregrounds([tmp_path / "x.png"], tmp_path / "out")
+    write_image(tmp_path / "a.png", np.full((40, 40, 3), 90, np.uint8))
+    Image.new("CMYK", (40, 40)).save(tmp_path / "b.jpg")
+    (tmp_path / "c.png").write_bytes((tmp_path / "a.png").read_bytes()[:-30])
+    (tmp_path / "d.png").write_bytes(b"no")
+    with pytest.raises(DataError) as caught:
+        make_sample_foregrounds(sorted(tmp_path.iterdir()), tmp_path / "out")
+    lines = str(caught.value).replace(f"{tmp_path}/", "").splitlines()
+    told = ("b.jpg: is a CMYK image", "c.png: cannot be decoded", "d.png: is not a PNG")
+    assert [line[: len(start)] for line, start in zip(lines, told, strict=True)] == list(told)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("IMG_0001", "IMG_0002", "IMG_0003"), ("astronaut", "cat"), ("a_b_0", "a_b_1"), ("x_0", "x")],
+)
+def test_no_foreground_is_put_before_its_own_photograph(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    for name in names:
+        write_image(tmp_path / f"{name}.png", np.full((40, 40, 3), 90, np.uint8))
+    made = make_sample_foregrounds(
+        sorted(tmp_path.glob("*.png")), tmp_path / "out", num_each=1, side=32, per_foreground=3
+    )
+    backgrounds = (tmp_path / "out/test_bg_names.txt").read_text().splitlines()
+    assert len(backgrounds) == 3 * len(made)
+    for index, name in enumerate(made):
+        own = f"{name.rpartition('_')[0]}.png"
+        taken = set(backgrounds[3 * index : 3 * index + 3])
+        assert own not in taken
+        assert taken <= {f"{other}.png" for other in names}
+
+
+def test_a_single_photograph_and_twins_are_refused(tmp_path: Path) -> None:
+    for name in ("a.png", "a.bmp"):
+        write_image(tmp_path / name, np.full((40, 40, 3), 90, np.uint8))
+    with pytest.raises(DataError, match=r"needs at least two photographs, .*got 1, .*a\.png\."):
+        make_sample_foregrounds([tmp_path / "a.png"], tmp_path / "out")
+    with pytest.raises(DataError, match=r"has both a\.bmp and a\.png"):
+        make_sample_foregrounds(sorted(tmp_path.glob("a.*")), tmp_path / "out")
+    with pytest.raises(ValueError, match=r"side: must be from 32 to 4096, got 9000"):
+        make_sample_foregrounds([], tmp_path / "out", side=9000)
+    assert not (tmp_path / "out").exists()
 
 
 def test_closed_form_and_knn_beat_the_trimap(data: Path, tmp_path: Path) -> None:

@@ -221,6 +221,35 @@ def test_everything_that_is_wrong_is_named_before_anything_is_written(sources, t
     assert not (tmp_path / "out").exists()
 
 
+def test_coloured_trimaps_and_alphas_are_all_named_before_anything_is_written(sources, tmp_path):
+    for name in ("a", "b"):
+        write_image(tmp_path / f"trimaps/{name}.png", noise(0, 12, 10, 3))
+    write_image(tmp_path / "alpha/a.png", noise(0, 12, 10, 4))
+    with pytest.raises(DataError) as raised:
+        build_test_set(sources, tmp_path / "out", per_foreground=2)
+    told = "must be grey, got colours. Is it the right file?"
+    lines = str(raised.value).replace(f"{tmp_path}/", "").splitlines()
+    assert lines == [
+        f"{name}: {told}" for name in ("trimaps/b.png", "alpha/a.png", "trimaps/a.png")
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_colours_are_no_trimaps_even_where_they_are_backgrounds_too(sources, tmp_path):
+    sources = replace(sources, bg_dir=sources.fg_dir, bg_list=None, trimap_dir=sources.fg_dir)
+    with pytest.raises(DataError, match=r"fg/b\.png: must be grey.*\n.*fg/a\.png: must be grey"):
+        build_test_set(sources, tmp_path / "out", per_foreground=1)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_is_no_folder_of_results(sources, tmp_path):
+    told = r"fg\.txt: must be a folder, is a file\.$"
+    with pytest.raises(DataError, match=told):
+        build_test_set(sources, tmp_path / "fg.txt", per_foreground=2)
+    with pytest.raises(DataError, match=told):
+        copy_listed(tmp_path / "fg.txt", tmp_path / "fg", tmp_path / "fg.txt")
+
+
 def test_too_few_backgrounds_and_missing_trimaps_are_refused(sources, tmp_path):
     with pytest.raises(DataError, match=r"must have 40 backgrounds, 20 for each of 2 foregrounds"):
         build_test_set(sources, tmp_path / "out")
@@ -229,7 +258,30 @@ def test_too_few_backgrounds_and_missing_trimaps_are_refused(sources, tmp_path):
         build_test_set(sources, tmp_path / "out", per_foreground=2)
 
 
-def test_listed_images_keep_their_order_and_missing_ones_are_all_named(tmp_path):
+def test_of_many_missing_images_ten_are_named(tmp_path):
+    write_image(tmp_path / "in/x.jpg", noise(0, 4, 4, 3))
+    (tmp_path / "list").write_text("\n".join(f"{k}.jpg" for k in range(43100)))
+    with pytest.raises(
+        DataError, match=r"lacks 43100 of .* 9\.jpg, \.\.\. and 43090 more\."
+    ) as raised:
+        copy_listed(tmp_path / "list", tmp_path / "in", tmp_path / "out")
+    assert len(str(raised.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("content", ["picture", "latin 1", "UTF-16"])
+def test_a_list_that_is_no_text_is_refused(tmp_path, content):
+    write_image(tmp_path / "in/x.png", noise(0, 4, 4, 3))
+    given = {"latin 1": "bücher.png".encode("latin-1"), "UTF-16": "x.png".encode("utf-16-le")}
+    picture = (tmp_path / "in/x.png").read_bytes()
+    (tmp_path / "list").write_bytes(given.get(content, picture))
+    with pytest.raises(
+        DataError, match=r"list: is no text in UTF-8\. It should have a name on"
+    ) as e:
+        copy_listed(tmp_path / "list", tmp_path / "in", tmp_path / "out")
+    assert len(str(e.value).splitlines()) == 1
+
+
+def test_listed_images_keep_their_order_and_missing_ones_are_named(tmp_path):
     for name in ("x.jpg", "y.png", "z.png"):
         write_image(tmp_path / "in" / name, noise(0, 4, 4, 3))
     (tmp_path / "list").write_text("train2014/z.png\nx.png\nz.png\n")
@@ -237,7 +289,7 @@ def test_listed_images_keep_their_order_and_missing_ones_are_all_named(tmp_path)
         "z.png", "x.jpg", "z.png"
     ]  # fmt: skip
     (tmp_path / "list").write_text("q.png\nx.jpg\nr.png\n")
-    with pytest.raises(DataError, match=r"in: has no q\.png, which .*\n.*in: has no r\.png, which"):
+    with pytest.raises(DataError, match=r"in: lacks 2 of the 3 .*list names: q\.png, r\.png\. Is"):
         copy_listed(tmp_path / "list", tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     (tmp_path / "list").write_text("\n")

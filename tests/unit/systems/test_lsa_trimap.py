@@ -33,6 +33,18 @@ def test_discs_are_those_of_exact_distances(seed: int) -> None:
     np.testing.assert_array_equal(near(mask, radius), squared <= radius**2)
 
 
+@pytest.mark.parametrize("size", [(200, 300), (1, 40), (40, 1), (3, 60), (60, 3)])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5, 0.97, 1.0, 1e5, float("inf")])
+def test_a_radius_may_be_larger_than_the_image(size: tuple[int, int], share: float) -> None:
+    mask, radius = np.zeros(size, np.uint8), share * np.hypot(*size)
+    for y, x in ((0, 0), (size[0] // 2, size[1] - 1)):
+        mask[y, x] = 1
+    down, right = np.mgrid[: size[0], : size[1]]
+    squared = np.min([(down - y) ** 2 + (right - x) ** 2 for y, x in np.argwhere(mask)], 0)
+    np.testing.assert_array_equal(near(mask, radius), squared <= radius**2)
+    assert not near(np.zeros(size, np.uint8), radius).any()
+
+
 @pytest.mark.parametrize(("radius", "pixels"), [(1, 5), (5, 81), (7, 149), (24, 1793)])
 def test_a_distance_equal_to_the_radius_is_inside(radius: int, pixels: int) -> None:
     alpha = np.zeros((61, 61), np.uint8)
@@ -86,7 +98,7 @@ def test_an_object_cut_off_by_the_border_stays_sure_there() -> None:
 
 def test_other_levels_are_refused_with_their_number() -> None:
     with pytest.raises(DataError, match=r"^t.png: must have no levels but 0, 128 and 255, got 127"
-                       r", 200 in 3 pixels. Mend it, or set 'levels: snap'."):  # fmt: skip
+                       r", 200 in 3 pixels. Mend it, or have such levels snapped"):  # fmt: skip
         checked_trimap(row(0, 127, 127, 128, 200, 255), "t.png")
 
 

@@ -105,6 +105,41 @@ def test_a_note_that_cannot_be_read_is_named(alphas: Path, tmp_path: Path) -> No
         make_trimaps(alphas, tmp_path / "out", AlphaRule())
 
 
+def test_images_that_cannot_be_used_are_named_at_the_end_and_not_noted(alphas, tmp_path) -> None:
+    (alphas / "a.png").write_bytes((alphas / "a.png").read_bytes()[:-200])
+    write_image(alphas / "b.png", np.dstack([disc(9), disc(9), disc(5)]))
+    made = []
+    with pytest.raises(DataError) as caught:
+        made += (path.name for path, _ in make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    damaged, coloured = str(caught.value).splitlines()
+    assert damaged.startswith(f"{alphas / 'a.png'}: cannot be decoded")
+    assert coloured.startswith(f"{alphas / 'b.png'}: must be grey")
+    assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["c.png"]
+    assert list(note(tmp_path / "out")["images"]) == ["c"]
+    for name in "ab":
+        write_image(alphas / f"{name}.png", disc(9))
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    assert sorted(note(tmp_path / "out")["images"]) == ["a", "b", "c"]
+
+
+def test_trimaps_that_are_gone_are_not_noted_any_more(alphas: Path, tmp_path: Path) -> None:
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    (alphas / "a.png").unlink()
+    (tmp_path / "out/a.png").unlink()
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    assert list(note(tmp_path / "out")["images"]) == ["b", "c"]
+
+
+def test_a_run_that_is_stopped_notes_what_it_has_made(alphas: Path, tmp_path: Path) -> None:
+    made = make_trimaps(alphas, tmp_path / "out", AlphaRule(), workers=1)
+    next(made)
+    made.close()
+    there = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
+    assert list(note(tmp_path / "out")["images"]) == there
+    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
+    assert list(note(tmp_path / "out")["images"]) == ["a", "b", "c"]
+
+
 def test_masks_make_trimaps_too(tmp_path: Path) -> None:
     mask = np.where(disc(12) > 128, 255, 0).astype(np.uint8)
     write_image(tmp_path / "masks/a.jpg", np.dstack([mask] * 3))
@@ -146,6 +181,9 @@ def test_the_script_says_in_one_line_what_is_wrong(alphas, run_script, capsys) -
         ("--mask_dir alphas --out_dir new --radius 3", "go with --alpha_dir"),
         ("--alpha_dir alphas --out_dir new --dilate 3", "go with --mask_dir"),
         ("--alpha_dir alphas --out_dir new --radius 5 4", "must be one or two rising numbers"),
+        ("--alpha_dir alphas --out_dir new --radius 1 2 3", "must be one or two rising numbers"),
+        (f"--alpha_dir alphas --out_dir new --radius {10**19}", "from 0 to 1000000000, got 1000"),
+        ("--alpha_dir alphas --out_dir alphas/a.png", "a.png: must be a folder, is a file."),
         ("--out_dir new", "--alpha_dir"),
     ):
         assert run_script(SCRIPT, arguments) == 2

@@ -17,6 +17,7 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers, write_bytes, write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.ops.io import encode_image, read_bytes, to_float, to_uint16
+from smoothkit.systems.lsa.foreground import numba_alone
 from smoothkit.systems.lsa.triples import Triple, Triples
 
 NOTE = "mattes.json"
@@ -121,5 +122,6 @@ def _by_pymatting(name: str, image: np.ndarray, trimap: np.ndarray) -> np.ndarra
                 f"this method is pymatting's, which cannot be imported ({error}). "
                 "pip install 'smoothkit[matting]'"
             ) from error
-        alpha: np.ndarray = getattr(pymatting, name)(image, trimap)
+        with numba_alone():
+            alpha: np.ndarray = getattr(pymatting, name)(image, trimap)
     return alpha

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import hypot, isqrt
 
 import cv2
 import numpy as np
@@ -15,8 +15,10 @@ def near(mask: np.ndarray, radius: float) -> np.ndarray:
 
     Args:
         mask: (H, W) uint8, other than 0 where the set is.
-        radius: in pixels, 0 or more.
+        radius: in pixels, 0 or more, infinity included.
     """
+    if radius >= hypot(*mask.shape):  # no pixel is further from another one
+        return np.full(mask.shape, mask.any())
     result = np.zeros(mask.shape, bool)
     reach = int(radius)
     left, top, width, height = cv2.boundingRect(mask)
@@ -34,17 +36,18 @@ def _widened(mask: np.ndarray, squared: int, reach: int) -> np.ndarray:
     for the radii in use this is four times as fast as OpenCV's exact distance transform.
     """
     height, width = mask.shape
-    stride = width + reach  # the gap keeps what leaves a row out of the next one
+    across = min(reach, width - 1)  # a narrow mask is filled before the reach is used up
+    stride = width + across  # the gap keeps what leaves a row out of the next one
     padded = np.zeros((height, stride), np.uint8)
     padded[:, :width] = mask
     packed = np.packbits(padded, axis=None, bitorder="little")
     bits = row = int.from_bytes(packed.tobytes(), "little")
     found = 0
-    heights = _heights_by_half_width(squared, reach)
-    for half_width in range(reach + 1):
+    heights = _heights_by_half_width(squared, min(reach, height - 1), across)
+    for half_width, downs in enumerate(heights):
         if half_width:
             row |= bits << half_width | bits >> half_width
-        for down in heights[half_width]:
+        for down in downs:
             found |= row << down * stride | row >> down * stride
     found &= (1 << height * stride) - 1
     unpacked = np.frombuffer(found.to_bytes(len(packed), "little"), np.uint8)
@@ -52,9 +55,12 @@ def _widened(mask: np.ndarray, squared: int, reach: int) -> np.ndarray:
     return flat.reshape(height, stride)[:, :width].astype(bool)
 
 
-def _heights_by_half_width(squared: int, reach: int) -> list[list[int]]:
-    """How far up and down the row of a disc lies, for each half width that rows may have."""
-    heights: list[list[int]] = [[] for _ in range(reach + 1)]
-    for down in range(reach + 1):
-        heights[isqrt(squared - down * down)].append(down)
+def _heights_by_half_width(squared: int, highest: int, widest: int) -> list[list[int]]:
+    """How far up and down the row of a disc lies, for each half width that rows may have.
+
+    Rows beyond ``highest`` are left out, longer ones cut to a half width of ``widest``.
+    """
+    heights: list[list[int]] = [[] for _ in range(widest + 1)]
+    for down in range(highest + 1):
+        heights[min(isqrt(squared - down * down), widest)].append(down)
     return heights

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
+import torch
 
 from smoothkit.core.errors import DataError
 from smoothkit.ops.io import to_uint8, to_uint16
@@ -32,8 +34,22 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     _check_sizes(alpha, image=image)
     if alpha.size == 1:  # pymatting divides by the number of octaves, which is 0
         return image.astype(np.float32)
-    with _ONE_AT_A_TIME:
+    with numba_alone():
         return estimate(image.astype(np.float32), alpha.astype(np.float32))
+
+
+@contextmanager
+def numba_alone() -> Iterator[None]:
+    """For calls of pymatting: one at a time, and torch keeps its number of threads.
+
+    numba sets that of OpenMP, which is torch's too; other sums, other roundings would follow.
+    """
+    threads = torch.get_num_threads()
+    with _ONE_AT_A_TIME:
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
 
 
 def multilevel_estimator() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:

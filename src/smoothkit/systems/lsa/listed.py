@@ -14,8 +14,11 @@ from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_bytes
+from smoothkit.systems.lsa.origins import check_is_folder
 
 Way = Literal["copy", "link"]
+
+_SHOWN = 10
 
 
 def listed_files(folder: str | Path, list_file: str | Path | None) -> list[Path]:
@@ -27,23 +30,38 @@ def listed_files(folder: str | Path, list_file: str | Path | None) -> list[Path]
             and folders before a name are passed over. None for all images, by name.
 
     Raises:
-        DataError: an empty list, or images that the folder lacks, a line for each.
+        DataError: a list that is empty or no text, or images that the folder lacks.
     """
     paths = {path.name: path for path in image_files(folder)}
     if list_file is None:
         return list(paths.values())
-    lines = read_bytes(list_file).decode("utf-8-sig", errors="replace").splitlines()
-    wanted = [PurePosixPath(line.strip()) for line in lines if line.strip()]
-    if not wanted:
-        raise DataError(f"{list_file}: names no image. It should have a name on each line.")
+    wanted = _listed(list_file)
     others: dict[str, str] = {}
     if any(name.name not in paths for name in wanted):
         others = by_stem(paths, str(folder))
     found = {name: paths.get(name.name) or paths.get(others.get(name.stem, "")) for name in wanted}
     if missing := [name.name for name, path in found.items() if path is None]:
-        told = (f"{folder}: has no {name}, which {list_file} names." for name in missing)
-        raise DataError("\n".join(told))
+        more = f", ... and {len(missing) - _SHOWN} more" if len(missing) > _SHOWN else ""
+        raise DataError(
+            f"{folder}: lacks {len(missing)} of the {len(found)} images that {list_file} names: "
+            f"{', '.join(missing[:_SHOWN])}{more}. Is it the right folder?"
+        )
     return [path for name in wanted if (path := found[name])]
+
+
+def _listed(list_file: str | Path) -> list[PurePosixPath]:
+    """The names that a list has, a line each."""
+    content = read_bytes(list_file)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise DataError(f"{list_file}: is no text in UTF-8. It should have a name on each line.")
+    wanted = [PurePosixPath(line.strip()) for line in text.splitlines() if line.strip()]
+    if not wanted:
+        raise DataError(f"{list_file}: names no image. It should have a name on each line.")
+    return wanted
 
 
 def copy_listed(
@@ -57,10 +75,12 @@ def copy_listed(
         way: ``link`` gives the files second names where the disk has room for such.
 
     Raises:
-        DataError: as ``listed_files``, before anything is copied; or a file cannot be written.
+        DataError: as ``listed_files``, or ``out_dir`` is a file, before anything is copied; a file
+            cannot be written.
     """
-    paths = list(dict.fromkeys(listed_files(source_dir, list_file)))
     out_dir = Path(out_dir)
+    check_is_folder(out_dir)
+    paths = list(dict.fromkeys(listed_files(source_dir, list_file)))
     remove_leftovers(out_dir)
 
     def put(path: Path) -> bool:

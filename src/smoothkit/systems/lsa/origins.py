@@ -1,19 +1,21 @@
-"""What the files of a merged test set are made from: a note beside them, held against the sources.
+"""What prepared files are made from: a note beside them, held against the sources.
 
 Content counts, not times of change: those differ after a copy, and where a script has written the
-same sources again.
+same sources again. ``hashed`` and ``claim`` are those of a merged test set.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, write_text
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import is_whole_png, read_bytes
 
 MERGED, ALPHAS, TRIMAPS, NOTE = "merged", "alpha_copy", "trimaps", "sources.json"
@@ -22,10 +24,54 @@ MERGED, ALPHAS, TRIMAPS, NOTE = "merged", "alpha_copy", "trimaps", "sources.json
 _PARTS = {MERGED: ("foreground", "alpha", "background"), ALPHAS: ("alpha",), TRIMAPS: ("trimap",)}
 _DIGITS = 16
 
+Result = TypeVar("Result")
+
 # Name and hash of a file.
 File = tuple[str, str]
 # Of one image: by part, what it is made from.
 Origin = Mapping[str, File]
+
+
+def check_is_folder(out_dir: Path) -> None:
+    """Refuse a file where a folder of results is to be.
+
+    Raises:
+        DataError: it is one.
+    """
+    if out_dir.exists() and not out_dir.is_dir():
+        raise DataError(f"{out_dir}: must be a folder, is a file.")
+
+
+def check_is_noted(out_dir: Path, note: str, what_to_do: str) -> None:
+    """Refuse a folder with images that no note is beside: they may be anybody's.
+
+    Raises:
+        DataError: it is one.
+    """
+    if not (out_dir / note).exists() and out_dir.exists() and FolderStore(out_dir).names:
+        raise DataError(f"{out_dir}: has images, but no {note}. {what_to_do}")
+
+
+def without_faults(results: Iterable[Result | DataError]) -> Iterator[Result]:
+    """The results; what is wrong with the rest is raised at the end.
+
+    Raises:
+        DataError: all that went wrong, a line each.
+    """
+    faults = []
+    for result in results:
+        if isinstance(result, DataError):
+            faults.append(str(result))
+        else:
+            yield result
+    if faults:
+        raise DataError("\n".join(faults))
+
+
+def digest_of(*contents: bytes) -> str:
+    """Short hash of the contents of files, in their order."""
+    parts = b"".join(hashlib.sha256(content).digest() for content in contents)
+    return hashlib.sha256(parts).hexdigest()[:_DIGITS]
 
 
 def hashed(paths: Iterable[Path], workers: int | None = None) -> dict[Path, File]:

@@ -6,6 +6,7 @@ part of one is the foreground. It is not a data set to report figures on.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +14,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_text
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.protocols import by_stem
 from smoothkit.ops.io import read_image, to_uint8, write_image
+from smoothkit.systems.lsa.origins import check_is_folder, without_faults
+
+LEAST_SIDE, LARGEST_SIDE = 32, 4096
 
 # Strokes are drawn larger and averaged down, so that their edges are fractional.
 _SUPERSAMPLING = 3
@@ -34,21 +40,29 @@ def make_sample_foregrounds(
     """Write ``fg/NAME.png`` and ``alpha/NAME.png``; returns the names.
 
     ``coco_bg`` gets the photographs as backgrounds, ``test_fg_names.txt`` and ``test_bg_names.txt``
-    say which of them a test set puts which foreground before: other scenes than its own.
+    say which of them a test set puts which foreground before: never its own photograph, and other
+    scenes than its own where there are any.
 
     Args:
-        photographs: image files, called by their scene up to the last underscore; each is cut to a
-            square in its middle and resized.
+        photographs: two image files or more; ``NAME_0`` and ``NAME_1`` are of one scene. Each is
+            cut to a square in its middle and resized.
         out_dir: made where missing; files of the same names are replaced.
         num_each: alphas of each kind for a photograph.
-        side: of the foregrounds, in pixels.
+        side: of the foregrounds, in pixels, from 32 to 4096.
         seed: of the alphas; each has random numbers of its own, from the seed and its name.
         per_foreground: backgrounds of each foreground in a test set.
 
     Raises:
-        DataError: a photograph cannot be read, or a file cannot be written.
+        DataError: fewer than two photographs, two of one stem, ``out_dir`` is a file, photographs
+            that cannot be read, all of them named, before anything is written; a file cannot be
+            written.
+        ValueError: ``side`` is out of range.
     """
+    if not LEAST_SIDE <= side <= LARGEST_SIDE:
+        raise ValueError(f"side: must be from {LEAST_SIDE} to {LARGEST_SIDE}, got {side}.")
     out_dir = Path(out_dir)
+    check_is_folder(out_dir)
+    _check_photographs(photographs)
 
     def make(path: Path) -> list[str]:
         picture = _square(read_image(path, alpha="drop"), side)
@@ -63,8 +77,10 @@ def make_sample_foregrounds(
                 names.append(name)
         return names
 
-    names = [name for names in in_threads(make, photographs) for name in names]
-    backgrounds = _other_scenes(names, [path.stem for path in photographs], per_foreground)
+    made = dict(zip([p.stem for p in photographs], in_threads(make, photographs), strict=True))
+    names = [name for names in made.values() for name in names]
+    owners = [stem for stem, names in made.items() for _ in names]
+    backgrounds = _other_scenes(owners, list(made), per_foreground)
     write_text(out_dir / "test_fg_names.txt", "".join(f"{name}.png\n" for name in names))
     write_text(out_dir / "test_bg_names.txt", "".join(f"{name}.png\n" for name in backgrounds))
     return names
@@ -125,15 +141,42 @@ KINDS: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 }
 
 
-def _other_scenes(names: Sequence[str], backgrounds: Sequence[str], per_name: int) -> list[str]:
-    """Backgrounds for each name in turn, going round through those of other scenes."""
+def _check_photographs(photographs: Sequence[Path]) -> None:
+    if len(photographs) < 2:
+        only = f", {photographs[0]}" if photographs else ""
+        raise DataError(
+            "photographs: a test set needs at least two photographs, as it puts the foregrounds of "
+            f"one before another, got {len(photographs)}{only}. Give more."
+        )
+    by_stem([path.name for path in photographs], str(photographs[0].parent))  # which refuses twins
+
+    def checked(path: Path) -> DataError | None:
+        try:
+            # Decoded, since a header does not tell of pixels that are cut off.
+            read_image(path, alpha="drop")
+        except DataError as error:
+            return error
+        return None
+
+    list(without_faults(in_threads(checked, photographs)))
+
+
+def _other_scenes(owners: Sequence[str], photographs: Sequence[str], per_owner: int) -> list[str]:
+    """Backgrounds for foregrounds of the photographs ``owners``, going round through the others.
+
+    Those of other scenes are taken where there are any.
+    """
     chosen, turn = [], 0
-    for name in names:
-        others = [b for b in backgrounds if b.rpartition("_")[0] != name.partition("_")[0]]
-        others = others or list(backgrounds)
-        chosen += [others[(turn + k) % len(others)] for k in range(per_name)]
-        turn += per_name
+    for owner in owners:
+        others = [p for p in photographs if _scene(p) != _scene(owner)]
+        others = others or [p for p in photographs if p != owner]
+        chosen += [others[(turn + k) % len(others)] for k in range(per_owner)]
+        turn += per_owner
     return chosen
+
+
+def _scene(stem: str) -> str:
+    return re.sub("_[0-9]+$", "", stem)
 
 
 def _outline(

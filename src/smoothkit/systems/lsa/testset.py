@@ -31,7 +31,15 @@ from smoothkit.ops.io import (
 from smoothkit.systems.lsa.listed import listed_files
 from smoothkit.systems.lsa.mattes import check_size, plane_of
 from smoothkit.systems.lsa.merging import Foreground
-from smoothkit.systems.lsa.origins import ALPHAS, MERGED, TRIMAPS, Origin, claim, hashed
+from smoothkit.systems.lsa.origins import (
+    ALPHAS,
+    MERGED,
+    TRIMAPS,
+    Origin,
+    check_is_folder,
+    claim,
+    hashed,
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +75,13 @@ def build_test_set(
         workers: threads; None for one a core.
 
     Raises:
-        DataError: too few backgrounds; files that are missing, unreadable or of another size, all
-            of them named; ``out_dir`` has files made from sources of other content, or from what
-            is not noted; a file cannot be written.
+        DataError: too few backgrounds; files that are missing, unreadable, of another size or not
+            grey, all of them named before anything is written; ``out_dir`` is a file, or has files
+            made from sources of other content, or from what is not noted; a file cannot be written.
     """
-    plans = _planned(sources, per_foreground)
     out_dir = Path(out_dir)
+    check_is_folder(out_dir)
+    plans = _planned(sources, per_foreground, workers)
     claim(out_dir, _origins(plans, workers))
     for folder in (MERGED, ALPHAS, TRIMAPS):
         remove_leftovers(out_dir / folder)
@@ -97,7 +106,7 @@ class _Plan:
     trimaps: list[Path]
 
 
-def _planned(sources: Sources, per_foreground: int) -> list[_Plan]:
+def _planned(sources: Sources, per_foreground: int, workers: int | None) -> list[_Plan]:
     fgs = listed_files(sources.fg_dir, sources.fg_list)
     bgs = listed_files(sources.bg_dir, sources.bg_list)
     by_stem([path.name for path in fgs], str(sources.fg_dir))  # which refuses twins
@@ -108,14 +117,21 @@ def _planned(sources: Sources, per_foreground: int) -> list[_Plan]:
         )
     alphas = _by_stem(sources.alpha_dir)
     trimaps = _by_stem(sources.trimap_dir) if sources.trimap_dir else None
-    plans, faults = [], []
-    for index, fg in enumerate(fgs):
+
+    def planned(index: int) -> _Plan | DataError:
         own = bgs[index * per_foreground : (index + 1) * per_foreground]
         try:
-            plans.append(_plan_of(fg, own, alphas, trimaps))
+            return _plan_of(fgs[index], own, alphas, trimaps)
         except DataError as error:
-            faults += str(error).splitlines()
-    if faults:
+            return error
+
+    plans, faults = [], []
+    for plan in in_threads(planned, range(len(fgs)), workers):
+        if isinstance(plan, DataError):
+            faults += str(plan).splitlines()
+        else:
+            plans.append(plan)
+    if faults:  # a background may be that of several
         raise DataError("\n".join(dict.fromkeys(faults)))
     return plans
 
@@ -126,7 +142,7 @@ def _plan_of(
     alphas: Mapping[str, Path],
     trimaps: Mapping[str, Path] | None,
 ) -> _Plan:
-    """The plan of one foreground, its files checked by their headers."""
+    """The plan of one foreground, its files checked by their headers as far as those tell."""
     if fg.stem not in alphas:
         raise DataError(f"{fg}: has no alpha. Put one called '{fg.stem}' beside the others.")
     names = [f"{fg.stem}_{k}" for k in range(len(backgrounds))]
@@ -136,11 +152,13 @@ def _plan_of(
     plan = _Plan(fg, alphas[fg.stem], names, backgrounds, [path for path in found if path])
     size = _checked_header(fg)
     faults = []
-    for path in dict.fromkeys((plan.alpha, *plan.trimaps, *backgrounds)):
+    planes = [(path, False) for path in (plan.alpha, *plan.trimaps)]
+    for path, is_photo in dict.fromkeys([*planes, *((path, True) for path in backgrounds)]):
         try:
-            other = _checked_header(path, is_photo=path in backgrounds)
-            if path not in backgrounds:
+            other = _checked_header(path, is_photo=is_photo)
+            if not is_photo:
                 check_size(str(path), other, str(fg), size)
+                _check_plane(path)
         except DataError as error:
             faults.append(str(error))
     if faults:
@@ -160,6 +178,12 @@ def _checked_header(path: Path, *, is_photo: bool = True) -> tuple[int, int]:
     if is_photo and header.depth != 8:
         raise DataError(f"{path}: must have 8 bits per channel, got {header.depth}. Convert it.")
     return header.height, header.width
+
+
+def _check_plane(path: Path) -> None:
+    """Refuse colours; those of a file that has room for them are looked at."""
+    if read_header(path).kind != "grey":
+        plane_of(read_image(path, mode="whole"), str(path))
 
 
 def _by_stem(folder: str | Path) -> dict[str, Path]:

@@ -15,9 +15,10 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, remove_leftovers, write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
-from smoothkit.data.store import FolderStore, image_files
+from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
+from smoothkit.systems.lsa.origins import check_is_folder, check_is_noted, without_faults
 from smoothkit.systems.lsa.trimap import (
     LARGEST_RADIUS,
     LEAST_RADIUS,
@@ -28,6 +29,9 @@ from smoothkit.systems.lsa.trimap import (
 )
 
 NOTE = "trimaps.json"
+
+# Beyond any image; generators of random numbers take no more than 63 bits.
+_HIGHEST = 10**9
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,10 @@ class AlphaRule:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.low <= self.high:
+        if not 0 <= self.low <= self.high <= _HIGHEST:
             raise ValueError(
-                f"radius: must be one or two rising numbers from 0 on, got {self.low} {self.high}."
+                f"radius: must be one or two rising numbers from 0 to {_HIGHEST}, "
+                f"got {self.low} {self.high}."
             )
 
     def described(self) -> dict[str, Any]:
@@ -113,8 +118,9 @@ def make_trimaps(
     """Write ``<stem>.png`` of each alpha or mask; yields each path with what is odd, or None.
 
     Trimaps are kept that a former run made by the same rule and that are newer than their sources.
-    ``trimaps.json`` says by which rule, and by which radii each of them is made, those of former
-    runs included.
+    ``trimaps.json`` says by which rule, and by which radii each that is there is made, those of
+    former runs included. Images that cannot be used are left out, and named by an error when the
+    rest is done.
 
     Args:
         source_dir: grey images, or colour images with equal channels.
@@ -122,47 +128,63 @@ def make_trimaps(
         workers: images at a time; None for one a core.
 
     Raises:
-        DataError: an image cannot be used, two would get one name, ``out_dir`` is ``source_dir``
-            or holds other images than trimaps by this rule, or a file cannot be written.
+        DataError: two would get one name, ``out_dir`` is a file or ``source_dir``, or holds other
+            images than trimaps by this rule, or a file cannot be written; at the end, every image
+            that was left out.
     """
     out_dir = Path(out_dir)
+    check_is_folder(out_dir)
     if out_dir.resolve() == Path(source_dir).resolve():
         raise DataError(f"{out_dir}: holds the sources, which would be replaced. Give another.")
     names = by_stem([path.name for path in image_files(source_dir)], str(source_dir))
     remove_leftovers(out_dir)
-    _write_note(out_dir, rule, list(names))
+    noted = _noted(out_dir, rule)
+    _write_note(out_dir, rule, noted)  # which says whose the folder is, should the run be killed
 
-    def make(stem: str) -> tuple[Path, str | None]:
+    def make(stem: str) -> tuple[Path, str | None] | DataError:
         source, target = Path(source_dir) / names[stem], out_dir / f"{stem}.png"
         if _is_newer(target, source):
             return target, None
-        image = plane_of(read_image(source, mode="whole"), str(source))
+        try:
+            image = plane_of(read_image(source, mode="whole"), str(source))
+        except DataError as error:
+            return error
         trimap = rule.trimap(to_8_bits(image), stem)
         write_image(target, trimap)
         return target, None if has_unknown(trimap) else "has no unknown pixel"
 
-    return in_threads(make, list(names), workers)
+    def finished() -> Iterator[tuple[Path, str | None]]:
+        try:
+            yield from without_faults(in_threads(make, list(names), workers))
+        finally:
+            _write_note(out_dir, rule, noted | {stem: rule.noted(stem) for stem in names})
+
+    return finished()
 
 
 def _is_newer(target: Path, source: Path) -> bool:
     return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
 
 
-def _write_note(folder: Path, rule: AlphaRule | MaskRule, stems: list[str]) -> None:
-    """Add radii to the note; refuse a folder whose trimaps are made by another rule."""
+def _noted(folder: Path, rule: AlphaRule | MaskRule) -> dict[str, Any]:
+    """What is noted of images; refuse a folder whose trimaps are made by another rule."""
+    check_is_noted(folder, NOTE, "Give an empty folder.")
     note = folder / NOTE
-    images: dict[str, Any] = {}
-    if note.exists():
-        former, images = _read_note(note)
-        if former != rule.described():
-            raise DataError(
-                f"{folder}: has trimaps made by another rule, {as_json(former)}, not "
-                f"{as_json(rule.described())}. Give an empty folder, or that rule."
-            )
-    elif folder.exists() and FolderStore(folder).names:
-        raise DataError(f"{folder}: has images, but no {NOTE}. Give an empty folder.")
-    images |= {stem: rule.noted(stem) for stem in stems}
-    write_json(note, {"rule": rule.described(), "images": images})
+    if not note.exists():
+        return {}
+    former, images = _read_note(note)
+    if former != rule.described():
+        raise DataError(
+            f"{folder}: has trimaps made by another rule, {as_json(former)}, not "
+            f"{as_json(rule.described())}. Give an empty folder, or that rule."
+        )
+    return images
+
+
+def _write_note(folder: Path, rule: AlphaRule | MaskRule, images: dict[str, Any]) -> None:
+    """Note the rule, and what there is to say of the trimaps that are there."""
+    there = {stem: image for stem, image in images.items() if (folder / f"{stem}.png").exists()}
+    write_json(folder / NOTE, {"rule": rule.described(), "images": there})
 
 
 def _read_note(note: Path) -> tuple[Any, dict[str, Any]]:
