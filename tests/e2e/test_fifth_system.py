@@ -56,6 +56,7 @@ def test_a_system_in_a_folder_outside_the_package_trains(tmp_path: Path, run_pyt
         (folder / f"{name}.py").write_text(text)
     options = {
         "name": "fifth",
+        "manual_seed": 0,
         "datasets": {"train": {"type": "FifthDataset", "num_worker_per_gpu": 1,
                                "start_method": "spawn"}},
         "network_g": {"type": "FifthNet", "size": 1},

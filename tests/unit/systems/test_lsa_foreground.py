@@ -5,12 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.ops.io import read_image, write_image
-from smoothkit.systems.lsa.classical import closed_form
 from smoothkit.systems.lsa.foreground import (
     checkerboard,
     composite,
@@ -107,17 +105,21 @@ def test_other_sizes_are_refused() -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_pymatting_leaves_torch_its_threads(threads):
-    alpha = np.zeros((20, 30), np.float32)
-    alpha[:10] = 1
-    image = np.random.default_rng(0).random((20, 30, 3), np.float32)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        estimate_foreground(image, alpha)
-        trimap = alpha.astype(float)
-        trimap[8:12] = 0.5
-        closed_form(image.astype(float), trimap)
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+@pytest.mark.parametrize(
+    "call", ["foreground.estimate_foreground(image, alpha)", "classical.knn(image, trimap)"]
+)
+def test_pymatting_leaves_torch_its_threads(run_python, threads, call):
+    # In a process of its own: importing numba is what changes them first.
+    code = (
+        "import numpy as np, torch\n"
+        "from smoothkit.systems.lsa import classical, foreground\n"
+        f"torch.set_num_threads({threads})\n"
+        "image, alpha = np.random.rand(20, 30, 3), np.zeros((20, 30))\n"
+        "alpha[:10] = 1\n"
+        "trimap = alpha.copy()\n"
+        "trimap[8:12] = 0.5\n"
+        f"{call}\n"
+        f"assert torch.get_num_threads() == {threads}, torch.get_num_threads()\n"
+    )
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr

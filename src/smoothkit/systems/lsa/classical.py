@@ -113,7 +113,8 @@ def _read_note(note: Path) -> dict[str, str]:
 
 def _by_pymatting(name: str, image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
     """A function of pymatting; what it prints about its speed is not passed on."""
-    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    silence = contextlib.redirect_stdout(io.StringIO())
+    with warnings.catch_warnings(), silence, numba_alone():
         warnings.simplefilter("ignore")
         try:
             import pymatting
@@ -122,6 +123,5 @@ def _by_pymatting(name: str, image: np.ndarray, trimap: np.ndarray) -> np.ndarra
                 f"this method is pymatting's, which cannot be imported ({error}). "
                 "pip install 'smoothkit[matting]'"
             ) from error
-        with numba_alone():
-            alpha: np.ndarray = getattr(pymatting, name)(image, trimap)
+        alpha: np.ndarray = getattr(pymatting, name)(image, trimap)
     return alpha

@@ -18,7 +18,7 @@ from smoothkit.core.errors import DataError
 from smoothkit.ops.io import to_uint8, to_uint16
 
 # The threads that numba has for its own loops may not be asked for by two callers at once.
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ def estimate_foreground(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 
 @contextmanager
 def numba_alone() -> Iterator[None]:
-    """For calls of pymatting: one at a time, and torch keeps its number of threads.
+    """For importing and calling pymatting: one at a time, and torch keeps its number of threads.
 
     numba sets that of OpenMP, which is torch's too; other sums, other roundings would follow.
     """
@@ -59,7 +59,7 @@ def multilevel_estimator() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
         DataError: pymatting is not installed.
     """
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), numba_alone():
             warnings.simplefilter("ignore")  # of pymatting and numba, which a user cannot mend
             from pymatting.foreground.estimate_foreground_ml import estimate_foreground_ml
     except ImportError as error:
