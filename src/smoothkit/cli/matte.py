@@ -195,7 +195,7 @@ def _read_trimap(path: Path, args: argparse.Namespace) -> np.ndarray:
         trimap = trimap_from_mask(mask, args.erode, args.dilate)
     else:
         trimap = checked_trimap(stored, str(path), levels=args.levels)
-        if not np.isin(stored, (0, 128, 255)).all():
+        if not np.array_equal(trimap, to_8_bits(plane_of(stored, str(path)))):
             log.info("%s: has other levels than 0, 128 and 255, which were snapped.", path)
     if kind := use_of(trimap):
         log.warning("%s: %s %s.", path, "has" if args.mask is None else "gives", kind)

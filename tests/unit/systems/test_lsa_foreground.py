@@ -26,7 +26,6 @@ def photograph() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def test_estimated_foreground_is_closer_to_the_true_one_than_the_photograph() -> None:
-    pytest.importorskip("pymatting")
     true, alpha, image = photograph()
     found = estimate_foreground(image, alpha)
     is_unknown = (alpha > 0) & (alpha < 1)
@@ -38,14 +37,12 @@ def test_estimated_foreground_is_closer_to_the_true_one_than_the_photograph() ->
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 7), (5, 1)])
 def test_smallest_images_have_a_foreground(size: tuple[int, int]) -> None:
-    pytest.importorskip("pymatting")
     image = np.full((*size, 3), 0.5)
     found = estimate_foreground(image, np.ones(size))
     np.testing.assert_allclose(found, image, atol=1e-4)
 
 
 def test_several_threads_may_estimate_at_once() -> None:
-    pytest.importorskip("pymatting")
     _, alpha, image = photograph()
     alone = estimate_foreground(image, alpha)
     for found in in_threads(lambda _: estimate_foreground(image, alpha), range(8), 4):
@@ -99,7 +96,6 @@ def test_other_sizes_are_refused() -> None:
         composite(image, image[1:], alpha.T)
     with pytest.raises(ValueError, match="foreground: must be"):
         with_alpha(image, alpha)
-    pytest.importorskip("pymatting")
     with pytest.raises(ValueError, match="image: must be"):
         estimate_foreground(image, alpha)
 

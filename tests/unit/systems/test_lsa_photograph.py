@@ -50,7 +50,6 @@ def test_reestimation_comes_closer_and_closest_with_the_true_product() -> None:
 
 
 def test_foreground_estimated_by_pymatting_is_far_closer_than_the_photograph() -> None:
-    pytest.importorskip("pymatting")
     image = floats("image")
     assert error(estimate_foreground(image, floats("alpha"))) < 0.1 * error(image)
 

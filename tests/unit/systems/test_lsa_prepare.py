@@ -96,7 +96,6 @@ def test_start_from_the_product_is_passed_on(data: Path) -> None:
 
 
 def test_start_from_the_multilevel_estimate_removes_the_background(data: Path) -> None:
-    pytest.importorskip("pymatting")
     _, alpha = pixels("a")
     true = np.full((*alpha.shape, 3), (0.1, 0.4, 0.3))
     weights = to_float(alpha)[..., None]
