@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from common import interleaved, report
 
+from smoothkit.data.prepare.blending import blend_folder
 from smoothkit.data.samples import photograph, sample_textures
 from smoothkit.ops.io import write_image
-from smoothkit.systems.jess.prepare import blend_folder
 
 
 def main() -> None:

@@ -23,10 +23,10 @@ from PIL import Image
 from smoothkit.data import build_dataset
 from smoothkit.data.base import sample_rng
 from smoothkit.data.lmdb_store import create_lmdb
+from smoothkit.data.prepare.blending import blend_folder
 from smoothkit.data.samples import photograph, photograph_crops, sample_textures
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import write_image
-from smoothkit.systems.jess.prepare import blend_folder
 
 PATCH = 128
 

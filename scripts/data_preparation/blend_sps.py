@@ -12,7 +12,7 @@ import sys
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.parallel import parse_shard
-from smoothkit.systems.jess.prepare import blend_folder
+from smoothkit.data.prepare.blending import blend_folder
 
 
 def main() -> int:

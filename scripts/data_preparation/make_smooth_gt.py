@@ -17,6 +17,7 @@ from tqdm import tqdm
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.parallel import parse_shard
+from smoothkit.data.prepare.filtering import make_smooth_gt
 from smoothkit.ops.filters import FILTERS, describe_filters, parse_setting
 from smoothkit.systems.jess.ground_truth import (
     DEFAULT_GRID,
@@ -24,7 +25,6 @@ from smoothkit.systems.jess.ground_truth import (
     merge_selections,
     parse_grid,
 )
-from smoothkit.systems.jess.prepare import make_smooth_gt
 
 
 def main() -> int:

@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.jess.prepare import split_val
+from smoothkit.data.prepare.blending import split_val
 
 
 def main() -> int:

@@ -13,7 +13,7 @@ import torch
 import yaml
 
 from smoothkit.archs import build_network
-from smoothkit.systems.jess.prepare import blend_folder, split_val
+from smoothkit.data.prepare.blending import blend_folder, split_val
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.fill import fill

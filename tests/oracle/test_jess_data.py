@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from smoothkit.data.base import sample_rng
+from smoothkit.data.pairs import BlendedPairDataset
+from smoothkit.data.patches import Patches
 from smoothkit.ops.augment import Params, crop
 from smoothkit.ops.io import write_image
-from smoothkit.systems.jess.data import BlendedPairDataset
-from smoothkit.systems.jess.patches import Patches
 from support.oracle import Case
 
 CASE = Case("smoothing", "dataset_e2h")

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smoothkit.data.prepare.blending import blend_folder
 from smoothkit.ops.blend import blend, edge_map, training_pair
 from smoothkit.ops.io import read_image, write_image
-from smoothkit.systems.jess.prepare import blend_folder
 from support.oracle import Case
 
 CASE = Case("smoothing", "sps_blend")

@@ -141,7 +141,7 @@ def test_a_loader_that_is_still_held_does_not_keep_the_program_from_ending(run_p
 def test_spawned_workers_import_neither_networks_nor_basicsr(run_python):
     code = (
         "import sys\n"
-        "import smoothkit.data.loader, smoothkit.systems.jess.data\n"
+        "import smoothkit.data.loader, smoothkit.data.pairs\n"
         "heavy = ('basicsr', 'smoothkit.archs', 'smoothkit.systems.jess.arch',"
         " 'smoothkit.models', 'torchvision.models')\n"
         "print([name for name in heavy if name in sys.modules])"

@@ -21,12 +21,13 @@ from typing import Any
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import link_or_copy, write_json
 from smoothkit.core.parallel import in_threads, of_shard
+from smoothkit.data.prepare.blending import refuse_twins
+from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import apply_filter, check_filter, parse_setting
 from smoothkit.ops.io import read_bytes, write_image
 from smoothkit.ops.screening import Screening, screen
 from smoothkit.systems.jess.contact_sheet import write_sheet
-from smoothkit.systems.jess.prepare import read_photo, refuse_twins
 
 log = logging.getLogger(__name__)
 

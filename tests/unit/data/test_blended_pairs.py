@@ -18,18 +18,13 @@ from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import sample_rng
 from smoothkit.data.lmdb_store import create_lmdb
+from smoothkit.data.online_blend import OnlineBlendDataset, edge_window
+from smoothkit.data.pairs import BlendedPairDataset
 from smoothkit.data.store import open_store
+from smoothkit.data.texture_draws import TextureParams, TextureRanges, apply_texture, sample_texture
 from smoothkit.ops.augment import Params
 from smoothkit.ops.blend import blend, edge_map, training_pair
 from smoothkit.ops.io import encode_image, write_image
-from smoothkit.systems.jess.blend_data import (
-    TextureParams,
-    TextureRanges,
-    apply_texture,
-    edge_window,
-    sample_texture,
-)
-from smoothkit.systems.jess.data import BlendedPairDataset, OnlineBlendDataset
 
 
 def noise(seed: int, height: int = 40, width: int = 44, dtype: type = np.uint8) -> np.ndarray:

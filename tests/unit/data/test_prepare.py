@@ -8,16 +8,11 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError, OptionError
+from smoothkit.data.prepare.blending import blend_folder, image_files, read_map, split_val
+from smoothkit.data.prepare.filtering import make_smooth_gt
 from smoothkit.ops.blend import blend, edge_map, training_pair
 from smoothkit.ops.filters import l0
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
-from smoothkit.systems.jess.prepare import (
-    blend_folder,
-    image_files,
-    make_smooth_gt,
-    read_map,
-    split_val,
-)
 
 
 def write_images(folder: Path, *names: str, size: tuple[int, int] = (12, 10)) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
-"""Data sets of texture removal: pairs on disk, and pairs blended while training.
+"""Pairs on disk for texture removal.
 
 A pair is one image, the ground truth in its left half and the observation in its right half.
-Whatever reads it here follows the folder layout of ``prepare.blend_folder``.
+Whatever reads it here follows the folder layout of ``data.prepare.blending.blend_folder``.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.companions import Companions, by_number
+from smoothkit.data.patches import Pad, Patches
 from smoothkit.data.store import open_store
 from smoothkit.ops.augment import Border, Params, crop
 from smoothkit.ops.io import Alpha, kind_fault
 from smoothkit.ops.tensor import Color
-from smoothkit.systems.jess.blend_data import OnlineBlendDataset
-from smoothkit.systems.jess.patches import Pad, Patches
-
-__all__ = ["BlendedPairDataset", "OnlineBlendDataset"]
 
 # Levels of an 8-bit edge map from here on are an edge.
 _EDGE_LEVEL = 100
