@@ -76,7 +76,7 @@ smoothing() {
         "path:pretrain_network_g=experiments/JESSNet_demo$QUICK/models/net_g_latest.pth"
     say "the filters, tuned on training pairs, beside it"
     python scripts/metrics/compare_filters.py --train_dir "$SPS/train" \
-        --test_dir "$SPS/held_out/train" $NUM_TEST --results_dir "results/JESSNet_demo$QUICK/visualization/held_out" \
+        --test_dir "$SPS/held_out/train" $NUM_TEST --results "JESS-Net=results/JESSNet_demo$QUICK/visualization/held_out" \
         --note "Ground truths: photographs smoothed by the RTV filter (lambda 0.01)." \
         --out_dir "results/JESSNet_demo$QUICK"
 }

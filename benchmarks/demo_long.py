@@ -60,7 +60,7 @@ def main() -> None:
     run(
         *("scripts/metrics/compare_filters.py", "--train_dir", "datasets/SPS_demo/train"),
         *("--test_dir", DATA, "--num_test", "20"),
-        *("--results_dir", f"{results}/visualization/held_out", "--out_dir", results),
+        *("--results", f"JESS-Net={results}/visualization/held_out", "--out_dir", results),
     )
     comparison = json.loads((ROOT / results / "comparison.json").read_text())
     report = {

@@ -1,4 +1,4 @@
-"""Compare classical smoothing filters, tuned on training pairs, and JESS-Net on held-out pairs.
+"""Compare classical smoothing filters, tuned on training pairs, and networks on held-out pairs.
 
 Prints PSNR and SSIM of the textured input and of each method; OUT_DIR gets comparison.json and
 comparison.png.
@@ -11,7 +11,9 @@ import os
 import sys
 
 from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.jess.compare import compare, report, write_comparison
+from smoothkit.core.errors import OptionError
+from smoothkit.systems.jess.compare import GRIDS, compare, report, write_comparison
+from smoothkit.systems.jess.ground_truth import Candidate, parse_grid
 
 
 def main() -> int:
@@ -21,7 +23,25 @@ def main() -> int:
     )
     parser.add_argument("--train_dir", required=True, help="pairs that the filters are tuned on")
     parser.add_argument("--test_dir", required=True, help="pairs that are measured")
-    parser.add_argument("--results_dir", help="JESS-Net's results on the test pairs")
+    parser.add_argument(
+        "--results",
+        nargs="+",
+        type=named,
+        default=[],
+        metavar="NAME=DIR",
+        help="results of networks on the test pairs",
+    )
+    parser.add_argument(
+        "--also",
+        nargs="+",
+        type=named,
+        default=[],
+        metavar="NAME=FILTER:SETTING=NUMBER",
+        help="filters with settings that are not tuned, as in too_strong=rtv:lam=0.3",
+    )
+    parser.add_argument(
+        "--filters", nargs="*", choices=tuple(GRIDS), default=list(GRIDS), help="default: all"
+    )
     parser.add_argument("--out_dir", default="results/compare_filters", help="default: %(default)s")
     parser.add_argument(
         "--num_tuning",
@@ -46,10 +66,29 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the draws; default: %(default)s")
     args = vars(parser.parse_args())
     out_dir, note = args.pop("out_dir"), args.pop("note")
+    args["networks"] = dict(args.pop("results"))
+    args["fixed"] = {name: single(text) for name, text in args.pop("also")}
+    args["grids"] = {name: GRIDS[name] for name in args.pop("filters")}
     comparison = compare(**args)
     write_comparison(comparison, out_dir, note)
     print("\n".join(filter(None, [report(comparison), note])))
     return 0
+
+
+def named(text: str) -> tuple[str, str]:
+    """Both sides of NAME=REST."""
+    name, equals, rest = text.partition("=")
+    if not (name and equals and rest):
+        raise argparse.ArgumentTypeError(f"must have the form NAME=..., got '{text}'")
+    return name, rest
+
+
+def single(text: str) -> Candidate:
+    """A filter with one value a setting."""
+    candidates = parse_grid([text])
+    if len(candidates) > 1:
+        raise OptionError(f"--also {text}: must give one number for each setting.")
+    return candidates[0]
 
 
 if __name__ == "__main__":

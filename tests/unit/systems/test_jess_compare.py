@@ -14,7 +14,6 @@ from smoothkit.ops.filters import FILTERS
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.systems.jess.compare import (
     INPUT,
-    NETWORK,
     TRUTH,
     Pair,
     compare,
@@ -24,6 +23,7 @@ from smoothkit.systems.jess.compare import (
     tune,
     write_comparison,
 )
+from smoothkit.systems.jess.ground_truth import Candidate
 
 GRIDS = {"l0": {"lam": (0.001, 0.05)}, "bilateral": {"sigma_color": (0.02, 0.4)}}
 
@@ -89,19 +89,27 @@ def test_results_of_the_network_are_found_by_name_with_or_without_suffix(pairs: 
     for number in range(3):
         gt = to_uint8(read_pair(pairs / "test" / f"{number}.png").gt)
         write_image(pairs / "net" / f"{number}{'_jess' * (number % 2)}.png", gt)
-    result = compare(pairs / "train", pairs / "test", results_dir=pairs / "net", grids={})
-    assert result.scores[NETWORK].ssim == pytest.approx(1)
-    assert list(result.pictures[0]) == [INPUT, NETWORK, TRUTH]
+    result = compare(pairs / "train", pairs / "test", networks={"net": pairs / "net"}, grids={})
+    assert result.scores["net"].ssim == pytest.approx(1)
+    assert list(result.pictures[0]) == [INPUT, "net", TRUTH]
 
 
 def test_missing_and_misshapen_results_are_named(pairs: Path) -> None:
     for name in ("0.png", "1.png"):
         write_image(pairs / "net" / name, np.zeros((24, 29, 3), np.uint8))
     with pytest.raises(DataError, match="net: has no result for '2'"):
-        compare(pairs / "train", pairs / "test", results_dir=pairs / "net", grids={})
+        compare(pairs / "train", pairs / "test", networks={"net": pairs / "net"}, grids={})
     write_image(pairs / "net" / "2.png", np.zeros((24, 30, 3), np.uint8))
     with pytest.raises(DataError, match=r"0\.png: must be \(24, 30\) pixels \(H, W\), got \(24, 2"):
-        compare(pairs / "train", pairs / "test", results_dir=pairs / "net", grids={})
+        compare(pairs / "train", pairs / "test", networks={"net": pairs / "net"}, grids={})
+
+
+def test_a_filter_of_fixed_settings_is_applied_as_it_is(pairs: Path) -> None:
+    weak = {"weak": Candidate("l0", {"lam": 1e-5})}
+    result = compare(pairs / "train", pairs / "test", grids={}, fixed=weak)
+    assert list(result.scores) == [INPUT, "weak"]
+    assert result.scores["weak"].psnr == pytest.approx(result.scores[INPUT].psnr, abs=0.1)
+    assert result.settings == {"weak": {"lam": 1e-5}}
 
 
 def test_drawn_test_pairs_do_not_depend_on_the_tuning(pairs: Path) -> None:

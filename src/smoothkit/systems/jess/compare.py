@@ -1,4 +1,4 @@
-"""How classical filters, at their best settings, compare with the network on held-out pairs.
+"""How classical filters, at their best settings, compare with networks on held-out pairs.
 
 Each filter is tuned by PSNR on crops of training pairs, then applied to the test pairs as it is.
 Images are (H, W, 3) float32 in [0, 1], BGR; results are rounded to bytes before they are measured.
@@ -23,8 +23,9 @@ from smoothkit.metrics.smoothing import psnr, ssim
 from smoothkit.ops.filters import apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.ops.tensor import to_tensor
+from smoothkit.systems.jess.ground_truth import Candidate
 
-INPUT, NETWORK, TRUTH = "textured input", "JESS-Net", "ground truth"
+INPUT, TRUTH = "textured input", "ground truth"
 
 # Each setting with the values to try; what is not named keeps its default.
 GRIDS: Mapping[str, Mapping[str, Sequence[float]]] = {
@@ -79,7 +80,8 @@ def compare(
     train_dir: str | Path,
     test_dir: str | Path,
     *,
-    results_dir: str | Path | None = None,
+    networks: Mapping[str, str | Path] | None = None,
+    fixed: Mapping[str, Candidate] | None = None,
     grids: Mapping[str, Mapping[str, Sequence[float]]] = GRIDS,
     num_tuning: int = 4,
     crop: int = 160,
@@ -91,8 +93,9 @@ def compare(
 
     Args:
         train_dir, test_dir: pair images, ground truth left and observation right.
-        results_dir: the network's results on the test pairs, named like them; a suffix after an
-            underscore is allowed.
+        networks: by name, the folder of a network's results on the test pairs, named like them; a
+            suffix after an underscore is allowed.
+        fixed: by name, filters with settings that are not tuned, such as too weak or strong ones.
         grids: values to try, by filter and setting.
         num_tuning, crop: training pairs drawn, and the longest side in pixels of their crops.
         num_test: test pairs drawn; None takes all.
@@ -108,12 +111,14 @@ def compare(
     paths = _draw(image_files(test_dir), num_test, seed)
     # Looked up first: a missing result should not come out after minutes of filtering.
     names = [path.stem for path in paths]
-    results = results_of(results_dir, names) if results_dir is not None else {}
+    results = {name: results_of(folder, names) for name, folder in (networks or {}).items()}
     settings = {name: tune(name, grid, tuning) for name, grid in grids.items()}
     methods: dict[str, Smoother] = {INPUT: lambda pair: pair.observation}
+    for name, candidate in (fixed or {}).items():
+        methods[name] = _filtered(candidate.method, candidate.settings)
     methods |= {name: _filtered(name, chosen) for name, chosen in settings.items()}
-    if results:
-        methods[NETWORK] = lambda pair: _read_result(results[pair.name], pair)
+    methods |= {name: _found(files) for name, files in results.items()}
+    settings |= {name: dict(candidate.settings) for name, candidate in (fixed or {}).items()}
     shown = {paths[int(i)] for i in np.linspace(0, len(paths) - 1, num_shown).round()}
 
     def assess(path: Path) -> tuple[list[tuple[float, float]], dict[str, np.ndarray]]:
@@ -186,6 +191,10 @@ def write_comparison(comparison: Comparison, out_dir: str | Path, note: str = ""
 
 def _filtered(name: str, settings: Mapping[str, Any]) -> Smoother:
     return lambda pair: to_float(apply_filter(name, to_uint8(pair.observation), settings))
+
+
+def _found(files: Mapping[str, Path]) -> Smoother:
+    return lambda pair: _read_result(files[pair.name], pair)
 
 
 def _read_result(path: Path, pair: Pair) -> np.ndarray:
