@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +12,16 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.core.signature import read_section
 from smoothkit.data.base import ImageDataset
+from smoothkit.data.companion_kinds import ColorImages, Masks
+from smoothkit.data.companions import Checker, named_companions
 from smoothkit.data.decoded import DecodedImages
 from smoothkit.data.patches import Pad, Patches
 from smoothkit.data.store import open_store
 from smoothkit.data.texture_draws import TextureRanges, apply_texture, sample_texture
-from smoothkit.ops.augment import Border, Params, crop
+from smoothkit.ops.augment import Border, Params
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture
 from smoothkit.ops.io import Alpha, Cmyk
+from smoothkit.ops.labels import NUM_CLASSES
 from smoothkit.ops.tensor import Color
 
 
@@ -27,15 +31,18 @@ class OnlineBlendDataset(ImageDataset):
 
     Item ``t * N + b`` is texture t over ground truth b, of N, both in name order, as the blending
     script numbers its pairs. Items: ``lq`` and ``gt``, (3, H, W) float32 in [0, 1]; with edges
-    ``edge``, (1, H, W) uint8 in {0, 1}; ``gt_path`` the ground truth, ``lq_path`` the texture.
+    ``edge``, (1, H, W) uint8 in {0, 1}; with masks ``segmentation``, (H, W) uint8 classes, 255 for
+    none; with over-smoothed images ``over``, as ``gt``; ``gt_path`` the ground truth, ``lq_path``
+    the texture. All of an item are moved alike, and its images change their colours alike.
 
     Args:
         dataroot_gt: folder or ``.lmdb`` of smooth 8-bit images.
         dataroot_texture: folder or ``.lmdb`` of 8-bit textures, repeated over the ground truth.
         patch_size: side of the patch; ~ takes whole images.
-        augment: jitter size and colours, flip and rotate, as far as the reference does or a section
-            of ``size``, ``angle``, ``hue``, ``contrast``, ``brightness`` and ``quarters`` says
-            (``ops.augment.Ranges``); else only a crop is taken.
+        augment: jitter size and colours, flip and rotate, as far as Easy2Hard does or a section of
+            ``size``, ``angle``, ``hue``, ``contrast``, ``brightness``, ``quarters`` and ``recipe``
+            says (``ops.augment.Ranges``; ``recipe: csgis`` is CSGIS-Net's way); else only a crop is
+            taken.
         color: channel order of the items.
         edge: give the edges of the ground truth too.
         edge_channel: what they are taken from; see ``ops.blend.edge_map``.
@@ -47,6 +54,13 @@ class OnlineBlendDataset(ImageDataset):
         rotation_border: what comes in at the corners of a rotated patch.
         pad: ``reflect`` mirrors ground truths that are smaller than the patch; ~ refuses them.
         alpha, cmyk: refuse, or drop and convert.
+        dataroot_segmentation: folder or ``.lmdb`` of masks, each with the name of its ground truth,
+            as ``ops.labels.decode_labels`` reads them; ~: items without.
+        num_classes: of the masks, with the background.
+        dataroot_over: folder or ``.lmdb`` of over-smoothed images, each with the name of its ground
+            truth; ~: items without.
+        legacy_unaligned_negative: only crop the over-smoothed image, as the reference of CSGIS-Net
+            does; then it is neither where the rest is nor has its colours.
 
     Raises:
         DataError: a folder is missing or has no images.
@@ -70,9 +84,19 @@ class OnlineBlendDataset(ImageDataset):
         pad: Pad | None = None,
         alpha: Alpha = "refuse",
         cmyk: Cmyk = "refuse",
+        dataroot_segmentation: str | None = None,
+        num_classes: int = NUM_CLASSES,
+        dataroot_over: str | None = None,
+        legacy_unaligned_negative: bool = False,
     ) -> None:
         self._patches = Patches(
-            patch_size, augment, color, legacy_color_order, rotation_border, pad
+            patch_size,
+            augment,
+            color,
+            legacy_color_order,
+            rotation_border,
+            pad,
+            legacy_unaligned_negative,
         )
         self._gts = DecodedImages(
             open_store(dataroot_gt, option="dataroot_gt"), np.asarray, alpha, cmyk, cache
@@ -83,6 +107,13 @@ class OnlineBlendDataset(ImageDataset):
             alpha,
             cmyk,
             cache,
+        )
+        self._companions = named_companions(
+            {
+                "segmentation": (dataroot_segmentation, Masks(num_classes)),
+                "over": (dataroot_over, ColorImages(alpha, cmyk)),
+            },
+            is_cached=cache,
         )
         self._gives_edges = edge
         self._edge_channel: EdgeChannel = edge_channel
@@ -97,28 +128,44 @@ class OnlineBlendDataset(ImageDataset):
         grey, gt = self._textures.get(t), self._gts.get(b)
         if fault := self._patches.size_fault(*gt.shape[:2]):
             raise DataError(f"{self._gts.path(b)}: {fault}")
+        companions = {
+            key: images.read(self._gts.path(b), (gt.shape[0], gt.shape[1]))
+            for key, images in self._companions.items()
+        }
         gt = self._patches.padded(gt)
         window = self._patches.draw(rng, *gt.shape[:2])
         over = sample_texture(rng, grey.shape[0], grey.shape[1], self._ranges)
         if not self._has_random_offset:
             over = replace(over, row=0, col=0)
-        item = self._patches.tensors(
-            apply_texture(grey, gt, over, window),
-            crop(gt, window),
-            edge_window(gt, window, self._edge_channel) if self._gives_edges else None,
-            window,
-        )
+        blended = {"lq": apply_texture(grey, gt, over, window)}
+        if self._gives_edges:
+            blended["edge"] = edge_window(gt, window, self._edge_channel)
+        item = self._patches.window_tensors(blended, window)
+        item |= self._patches.tensors({"gt": gt, **companions}, window)
         return {**item, "lq_path": self._textures.path(t), "gt_path": self._gts.path(b)}
 
     def check(self) -> list[tuple[int, str]]:
         texture_faults = [self._textures.fault(t) for t in range(len(self._textures))]
-        gt_faults = [self._gts.fault(b, self._patches.size_fault) for b in range(len(self._gts))]
+        checkers = [companions.checker() for companions in self._companions.values()]
+        gt_faults = [self._gt_fault(b, checkers) for b in range(len(self._gts))]
         faults = (
             (t * len(gt_faults) + b, gt_fault or texture_fault)
             for t, texture_fault in enumerate(texture_faults)
             for b, gt_fault in enumerate(gt_faults)
         )
         return [(index, fault) for index, fault in faults if fault]
+
+    def _gt_fault(self, b: int, checkers: Sequence[Checker]) -> str | None:
+        """Why a ground truth, or what comes with it, cannot be used, or None."""
+        if fault := self._gts.fault(b, self._patches.size_fault):
+            return fault
+        try:
+            for check in checkers:
+                header = self._gts.header(b)
+                check(self._gts.path(b), (header.height, header.width))
+        except DataError as error:
+            return str(error)
+        return None
 
 
 def edge_window(gt: np.ndarray, window: Params, channel: EdgeChannel) -> np.ndarray:

@@ -6,7 +6,8 @@ Whatever reads it here follows the folder layout of ``data.prepare.blending.blen
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -14,24 +15,29 @@ import numpy as np
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
-from smoothkit.data.companions import Companions, by_number
+from smoothkit.data.companion_kinds import ColorImages, EdgeMaps, Masks
+from smoothkit.data.companions import Checker, numbered_companions
 from smoothkit.data.patches import Pad, Patches
+from smoothkit.data.protocols import by_number
 from smoothkit.data.store import open_store
-from smoothkit.ops.augment import Border, Params, crop
+from smoothkit.ops.augment import Border, Params
 from smoothkit.ops.io import Alpha, kind_fault
+from smoothkit.ops.labels import NUM_CLASSES
 from smoothkit.ops.tensor import Color
 
-# Levels of an 8-bit edge map from here on are an edge.
-_EDGE_LEVEL = 100
 _REFERENCE_SEED = 66
 
 
-@DATASET_REGISTRY.register(aliases=["TrainDataset", "TrainDatasetE", "TestDataset", "TestDatasetE"])
+@DATASET_REGISTRY.register(
+    aliases=[f"{phase}Dataset{mode}" for phase in ("Train", "Test") for mode in ("", *"ESF")]
+)
 class BlendedPairDataset(ImageDataset):
     """Pairs [ground truth | observation], each one image, in the order of their numbers.
 
     Items: ``lq`` and ``gt``, (3, H, W) float32 in [0, 1]; with edges ``edge``, (1, H, W) uint8 in
-    {0, 1}; ``lq_path`` and ``gt_path``, both the pair's file. Pairs of 16 bits keep their depth:
+    {0, 1}; with masks ``segmentation``, (H, W) uint8 classes, 255 for none; with over-smoothed
+    images ``over``, as ``gt``; ``lq_path`` and ``gt_path``, both the pair's file. All of an item
+    are moved alike, and its images change their colours alike. Images of 16 bits keep their depth:
     colours are jittered in floating point there, in 8 bits as the reference does otherwise.
 
     Args:
@@ -40,23 +46,32 @@ class BlendedPairDataset(ImageDataset):
         dataroot_edge: folder or ``.lmdb`` of ``<k>.png``, the edges of ground truth k; pair i is of
             ground truth i modulo their count. ~: items without edges.
         patch_size: side of the patch; ~ takes whole images.
-        augment: jitter size and colours, flip and rotate, as far as the reference does or a section
-            of ``size``, ``angle``, ``hue``, ``contrast``, ``brightness`` and ``quarters`` says
-            (``ops.augment.Ranges``); else only a crop is taken.
+        augment: jitter size and colours, flip and rotate, as far as Easy2Hard does or a section of
+            ``size``, ``angle``, ``hue``, ``contrast``, ``brightness``, ``quarters`` and ``recipe``
+            says (``ops.augment.Ranges``; ``recipe: csgis`` is CSGIS-Net's way); else only a crop is
+            taken.
         color: channel order of the items.
         crop: ``random``, or ``reference_val``: where the reference's validation crops lie when one
             process reads the pairs in order.
         legacy_color_order: jitter colours as if blue were red, as the reference does.
         rotation_border: what comes in at the corners of a rotated patch.
         pad: ``reflect`` mirrors images that are smaller than the patch; ~ refuses them.
-        alpha: refuse or drop the alpha channel of a pair.
+        alpha: refuse or drop the alpha channel of pairs and over-smoothed images.
+        dataroot_segmentation: folder or ``.lmdb`` of ``<k>.png``, the masks of ground truth k, as
+            ``ops.labels.decode_labels`` reads them; ~: items without.
+        num_classes: of the masks, with the background.
+        dataroot_over: folder or ``.lmdb`` of ``<k>.png``, over-smoothed images of ground truth k;
+            ~: items without.
+        legacy_unaligned_negative: only crop the over-smoothed image, as the reference does; then
+            it is neither where the rest is nor has its colours.
 
     Raises:
         DataError: a folder is missing or has no images.
         OptionError: the options contradict each other.
 
-    Source: Easy2Hard (IEEE TNNLS 2021). Differs: edges are optional, their count is not fixed at
-    200, every sample has random numbers of its own, all items have one channel order.
+    Source: Easy2Hard (IEEE TNNLS 2021), CSGIS-Net (arXiv 2209.00977). Differs: what comes with a
+    ground truth is optional, the count of edges is not fixed at 200, every sample has random
+    numbers of its own, all items have one channel order.
     """
 
     def __init__(
@@ -71,9 +86,19 @@ class BlendedPairDataset(ImageDataset):
         rotation_border: Border = "zero",
         pad: Pad | None = None,
         alpha: Alpha = "refuse",
+        dataroot_segmentation: str | None = None,
+        num_classes: int = NUM_CLASSES,
+        dataroot_over: str | None = None,
+        legacy_unaligned_negative: bool = False,
     ) -> None:
         self._patches = Patches(
-            patch_size, augment, color, legacy_color_order, rotation_border, pad
+            patch_size,
+            augment,
+            color,
+            legacy_color_order,
+            rotation_border,
+            pad,
+            legacy_unaligned_negative,
         )
         if crop == "reference_val" and (self._patches.ranges or patch_size is None):
             fault = "reference_val takes plain crops. Set a patch_size and 'augment: false'."
@@ -82,7 +107,13 @@ class BlendedPairDataset(ImageDataset):
         self._alpha: Alpha = alpha
         self._pairs = open_store(dataroot)
         self._names = sorted(self._pairs.names, key=by_number)
-        self._edges = Companions(dataroot_edge, option="dataroot_edge") if dataroot_edge else None
+        self._companions = numbered_companions(
+            {
+                "edge": (dataroot_edge, EdgeMaps()),
+                "segmentation": (dataroot_segmentation, Masks(num_classes)),
+                "over": (dataroot_over, ColorImages(alpha)),
+            }
+        )
 
     def __len__(self) -> int:
         return len(self._names)
@@ -91,25 +122,24 @@ class BlendedPairDataset(ImageDataset):
         path = self._pairs.path(self._names[index])
         pair = self._pairs.read(self._names[index], alpha=self._alpha)
         height, width = self._half_size(path, *pair.shape[:2])
-        gt, lq = self._patches.padded(pair[:, :width]), self._patches.padded(pair[:, width:])
-        params = self._draw(index, rng, *gt.shape[:2])
-        edge = None
-        if self._edges is not None:
-            levels = self._edges.read(path, (height, width), "gray", alpha="drop")
-            edge = crop(self._patches.padded((levels >= _EDGE_LEVEL).astype(np.uint8)), params)
-        item = self._patches.tensors(crop(lq, params), crop(gt, params), edge, params)
+        images = {"lq": pair[:, width:], "gt": pair[:, :width]}
+        for key, companions in self._companions.items():
+            images[key] = companions.read(path, (height, width))
+        params = self._draw(index, rng, *self._patches.padded_size(height, width))
+        item = self._patches.tensors(images, params)
         return {**item, "lq_path": path, "gt_path": path}
 
     def check(self) -> list[tuple[int, str]]:
-        return check_each(self._names, self._check)
+        checkers = [companions.checker() for companions in self._companions.values()]
+        return check_each(self._names, partial(self._check, checkers))
 
-    def _check(self, name: str) -> None:
+    def _check(self, checkers: Sequence[Checker], name: str) -> None:
         path, header = self._pairs.path(name), self._pairs.header(name)
         if fault := kind_fault(header, alpha=self._alpha):
             raise DataError(f"{path}: {fault}")
         size = self._half_size(path, header.height, header.width)
-        if self._edges is not None:
-            self._edges.check(path, size)
+        for check in checkers:
+            check(path, size)
 
     def _half_size(self, path: str, height: int, width: int) -> tuple[int, int]:
         """Height and width of one half of a pair; refuses sizes that cannot be used."""

@@ -1,4 +1,4 @@
-"""From images to the tensors of one training item, for every data set of this system."""
+"""From images to the tensors of one training item, for every data set of blended pairs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from smoothkit.ops.augment import (
     Ranges,
     apply_color,
     apply_geometry,
+    crop,
     sample,
     sample_crop,
 )
@@ -41,6 +42,8 @@ class Patches:
         is_legacy_color_order: jitter colours as if blue were red, as the reference does.
         rotation_border: what comes in at the corners.
         pad: mirror an image whose side is below the patch; None: it cannot be used.
+        is_legacy_unaligned_negative: only crop the over-smoothed image, as the reference of
+            CSGIS-Net does, so that it lies elsewhere than the rest.
 
     Raises:
         OptionError: the options contradict each other.
@@ -52,6 +55,7 @@ class Patches:
     is_legacy_color_order: bool = False
     rotation_border: Border = "zero"
     pad: Pad | None = None
+    is_legacy_unaligned_negative: bool = False
 
     def __post_init__(self) -> None:
         if self.patch_size is not None and self.patch_size < 1:
@@ -98,26 +102,36 @@ class Patches:
             return sample(rng, height, width, self.patch_size, self.ranges)
         return sample_crop(rng, height, width, self.patch_size, self.patch_size)
 
-    def tensors(
-        self, lq: np.ndarray, gt: np.ndarray, edge: np.ndarray | None, params: Params
-    ) -> dict[str, Tensor]:
-        """``lq``, ``gt`` and, where given, ``edge`` of an item.
+    def tensors(self, images: Mapping[str, np.ndarray], params: Params) -> dict[str, Tensor]:
+        """The item of whole images, all of one size: moved alike, images jittered alike.
 
         Args:
-            lq, gt: the windows of ``params``, (h, w, 3) BGR, uint8 or uint16.
-            edge: the same window, (h, w) uint8 in {0, 1}.
+            images: not padded yet. ``edge``: (H, W) uint8 in {0, 1}; ``segmentation``: (H, W) uint8
+                classes; all others, such as ``lq``, ``gt`` and ``over``: (H, W, 3) BGR, uint8 or
+                uint16.
         """
-        item = {"lq": self._tensor(lq, params), "gt": self._tensor(gt, params)}
-        if edge is not None:
-            item["edge"] = to_tensor(self._moved(edge, params))
-        return item
+        windows = {key: crop(self.padded(image), params) for key, image in images.items()}
+        return self.window_tensors(windows, params)
 
-    def _tensor(self, image: np.ndarray, params: Params) -> Tensor:
+    def window_tensors(
+        self, windows: Mapping[str, np.ndarray], params: Params
+    ) -> dict[str, Tensor]:
+        """``tensors`` of what ``ops.augment.crop`` gave of each image."""
+        return {key: self._tensor(key, window, params) for key, window in windows.items()}
+
+    def _tensor(self, key: str, window: np.ndarray, params: Params) -> Tensor:
+        if key == "edge":
+            return to_tensor(self._moved(window, params))
+        if key == "segmentation":
+            return to_tensor(self._moved(window, params, is_label=True))[0]
+        if key == "over" and self.is_legacy_unaligned_negative:
+            params = Params(params.height, params.width, params.row, params.col)
         order: Order = "rgb" if self.is_legacy_color_order else "bgr"
-        image = apply_color(self._moved(image, params), params, order=order)
+        image = apply_color(self._moved(window, params), params, order=order)
         return to_tensor(to_float(image), self.color)
 
-    def _moved(self, image: np.ndarray, params: Params) -> np.ndarray:
+    def _moved(self, window: np.ndarray, params: Params, *, is_label: bool = False) -> np.ndarray:
         if self.patch_size is None:
-            return image
-        return apply_geometry(image, params, self.patch_size, border=self.rotation_border)
+            return window
+        border = self.rotation_border
+        return apply_geometry(window, params, self.patch_size, border=border, is_label=is_label)

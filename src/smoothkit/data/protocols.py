@@ -1,15 +1,27 @@
-"""Which ground truth an image belongs to, in the test sets of the smoothing papers."""
+"""Which ground truth an image belongs to by its name, in the sets of the smoothing papers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Literal
 
 from smoothkit.core.errors import DataError
-from smoothkit.data.companions import number_of
 
 Protocol = Literal["name", "nks", "voc"]
+
+
+def number_of(name: str) -> int | None:
+    """The number that a file name is, up to its first dot; None if that is no number."""
+    stem = name.rpartition("/")[2].partition(".")[0]
+    return int(stem) if re.fullmatch("[0-9]+", stem) else None
+
+
+def by_number(name: str) -> tuple[bool, int, str]:
+    """Sorting key: names by their number, those without one at the end."""
+    number = number_of(name)
+    return number is None, number or 0, name
 
 
 def ground_truth_stem(name: str, protocol: Protocol = "name", num_gt: int = 150) -> str:

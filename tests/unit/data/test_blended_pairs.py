@@ -282,7 +282,7 @@ def test_a_fault_that_a_constructor_finds_says_where_its_section_stands(root: Pa
 
 
 def test_the_published_names_build_the_data_set(root: Path) -> None:
-    for name in ("TrainDataset", "TrainDatasetE", "TestDataset", "TestDatasetE"):
+    for name in (f"{phase}Dataset{mode}" for phase in ("Train", "Test") for mode in ("", *"ESF")):
         built = DATASET_REGISTRY.build({"type": name, "dataroot": f"{root}/train"}, where="test")
         assert isinstance(built, BlendedPairDataset)
 

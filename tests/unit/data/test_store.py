@@ -14,8 +14,10 @@ import pytest
 
 from smoothkit.core.errors import DataError
 from smoothkit.data import lmdb_store
-from smoothkit.data.companions import Companions, number_of
+from smoothkit.data.companion_kinds import ColorImages
+from smoothkit.data.companions import Companions, numbered_companions
 from smoothkit.data.lmdb_store import LmdbStore, create_lmdb
+from smoothkit.data.protocols import number_of
 from smoothkit.data.store import FolderStore, open_store, results_of
 from smoothkit.ops.io import write_image
 
@@ -232,28 +234,28 @@ def test_the_number_of_a_name_ends_at_its_first_dot(name: str, number: int | Non
 def companions(root: Path, numbers: list[int]) -> Companions:
     for number in numbers:
         write_image(root / f"{number}.png", image(number))
-    return Companions(str(root), option="dataroot_edge")
+    return numbered_companions({"edge": (str(root), ColorImages())})["edge"]
 
 
 def test_a_companion_is_found_modulo_the_count(tmp_path: Path) -> None:
     images = companions(tmp_path, [0, 1, 2])
-    np.testing.assert_array_equal(images.read("train/7.png", (12, 10), "color"), image(1))
+    np.testing.assert_array_equal(images.read("train/7.png", (12, 10)), image(1))
 
 
 def test_a_gap_does_not_shift_the_others(tmp_path: Path) -> None:
     images = companions(tmp_path, [0, 2])
-    np.testing.assert_array_equal(images.read("5.png", (12, 10), "color"), image(2))
+    np.testing.assert_array_equal(images.read("5.png", (12, 10)), image(2))
     with pytest.raises(DataError, match=rf"{tmp_path}/1\.png: missing; train/4\.png belongs to it"):
-        images.check("train/4.png", (12, 10))
+        images.checker()("train/4.png", (12, 10))
 
 
 def test_companions_of_another_size_or_name_are_refused(tmp_path: Path) -> None:
     images = companions(tmp_path / "edge", [0])
-    for use in (images.check, lambda pair, size: images.read(pair, size, "gray")):
+    for use in (images.checker(), images.read):
         with pytest.raises(DataError, match=r"0\.png: must have the size .* 12x11, got 12x10"):
             use("3.png", (12, 11))
     with pytest.raises(DataError, match=r"x\.png: must be named by its number.*dataroot_edge"):
-        images.check("x.png", (12, 10))
+        images.checker()("x.png", (12, 10))
     write_image(tmp_path / "other" / "a.png", image(0))
     with pytest.raises(DataError, match=r"dataroot_edge: images must be named 0\.png, 1\.png"):
         companions(tmp_path / "other", [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from smoothkit.ops.augment import (
     Params,
@@ -131,3 +132,83 @@ def test_the_reference_reads_blue_as_red() -> None:
     swapped = apply_color(image[..., ::-1], params)[..., ::-1]
     np.testing.assert_array_equal(legacy, swapped)
     assert (legacy != apply_color(image, params)).any()
+
+
+CSGIS = Ranges(recipe="csgis")
+
+
+def test_the_recipe_of_csgis_keeps_sizes_and_draws_real_angles_and_orders_of_colour() -> None:
+    rng = np.random.default_rng(0)
+    draws = [sample(rng, 40, 50, 32, CSGIS) for _ in range(2000)]
+    assert {(d.height, d.width, d.is_nearest) for d in draws} == {(32, 32, True)}
+    assert max(d.row for d in draws) == 8
+    angles = np.array([d.angle for d in draws])
+    assert -45 <= angles.min() < -44.5 < 44.5 < angles.max() <= 45
+    assert np.mean(angles == np.rint(angles)) == 0
+    orders, counts = np.unique([d.color_order for d in draws], axis=0, return_counts=True)
+    assert len(orders) == 6
+    assert counts.min() > 2000 / 6 * 0.8
+
+
+def test_a_size_that_is_given_holds_in_both_recipes() -> None:
+    for recipe in ("easy2hard", "csgis"):
+        rng = np.random.default_rng(0)
+        sized = Ranges(recipe=recipe, size=0.125)
+        heights = {sample(rng, 200, 200, 32, sized).height for _ in range(300)}
+        assert heights == set(range(28, 37)), recipe
+
+
+def test_draws_of_the_first_recipe_are_those_of_before_there_were_two() -> None:
+    draw = sample(np.random.default_rng(3), 200, 300, 128)
+    assert (draw.height, draw.width, draw.row, draw.col) == (148, 101, 9, 47)
+    assert (draw.is_flipped, draw.angle) == (True, 33.0)
+    colors = (-0.24352281465576048, 0.9063777163310633, 0.9706718173971677)
+    assert (draw.hue, draw.contrast, draw.brightness) == colors
+    assert (draw.is_nearest, draw.color_order) == (False, ("hue", "contrast", "brightness"))
+
+
+def turned(image: np.ndarray, angle: float, **options) -> np.ndarray:
+    params = Params(*image.shape[:2], 0, 0, angle=angle, is_nearest=True)
+    return apply_geometry(image, params, len(image), **options)
+
+
+@pytest.mark.parametrize("size", [1, 31, 32, 129])
+@pytest.mark.parametrize("angle", [-44.9, -0.01, 1e-9, 12.3, 45.0, 90.0, 180.0, 190.5])
+def test_nearest_rotation_takes_the_pixels_of_pil(size: int, angle: float) -> None:
+    image = noise(size, size)
+    expected = np.asarray(Image.fromarray(image).rotate(angle))
+    np.testing.assert_array_equal(turned(image, angle), expected)
+    np.testing.assert_array_equal(turned(image[..., 1], angle, is_label=True), expected[..., 1])
+    deep = image.astype(np.uint16) * 257
+    np.testing.assert_array_equal(turned(deep, angle), expected.astype(np.uint16) * 257)
+
+
+def test_nearest_rotation_mirrors_what_comes_in_at_the_corners_on_request() -> None:
+    image = noise(32, 32)
+    around = np.pad(image, ((16, 16), (16, 16), (0, 0)), mode="reflect")
+    expected = turned(around, 30.7)[16:48, 16:48]
+    np.testing.assert_array_equal(turned(image, 30.7, border="reflect"), expected)
+
+
+@pytest.mark.parametrize("is_nearest", [False, True])
+def test_classes_stay_classes_and_move_with_their_image(is_nearest: bool) -> None:
+    classes = np.zeros((90, 78), np.uint8)
+    classes[20:60, 10:40], classes[40:80, 40:70] = 15, 255
+    params = Params(90, 78, 0, 0, True, 17.0, is_nearest=is_nearest)
+    moved = apply_geometry(classes, params, 32, is_label=True)
+    assert set(np.unique(moved)) == {0, 15, 255}
+    for value in (15, 255):
+        shown = np.repeat((classes == value)[..., None] * np.uint8(200), 3, axis=2)
+        image = apply_geometry(shown, params, 32)[..., 0]
+        # Half a pixel of the crop aside would be 0.03.
+        assert np.mean((image > 100) != (moved == value)) < 0.01, value
+
+
+def test_colours_are_changed_in_the_given_order() -> None:
+    image, amounts = noise(), {"hue": 0.2, "contrast": 0.4, "brightness": 1.6}
+    params = Params(0, 0, 0, 0, **amounts, color_order=("brightness", "hue", "contrast"))
+    expected = image
+    for name in params.color_order:
+        expected = apply_color(expected, Params(0, 0, 0, 0, **{name: amounts[name]}))
+    np.testing.assert_array_equal(apply_color(image, params), expected)
+    assert (expected != apply_color(image, Params(0, 0, 0, 0, **amounts))).any()
