@@ -9,6 +9,8 @@ Source: Easy2Hard, IEEE TNNLS 2021; CSGIS-Net (arXiv:2209.00977) builds on the s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -65,24 +67,30 @@ class HDCBlock(nn.Module):
 class Descriptor(nn.Module):
     """Features of an image: one convolution, then ``num_block`` blocks.
 
-    The list is called ``res16`` in every published checkpoint, whatever its length.
-
     Args:
         in_c: channels of the image.
         dim: channels of the features.
         num_block: number of blocks.
         block: class of the blocks, built with ``dim``.
+        blocks_name: of the list of blocks, ``res16`` in most published checkpoints, whatever its
+            length.
     """
 
     def __init__(
-        self, in_c: int, dim: int, num_block: int, block: type[nn.Module] = HDCBlock
+        self,
+        in_c: int,
+        dim: int,
+        num_block: int,
+        block: type[nn.Module] = HDCBlock,
+        blocks_name: str = "res16",
     ) -> None:
         super().__init__()
         self.conv_in = conv3x3(in_c, dim)
-        self.res16 = nn.Sequential(*(block(dim) for _ in range(num_block)))
+        self._blocks_name = blocks_name
+        self.add_module(blocks_name, nn.Sequential(*(block(dim) for _ in range(num_block))))
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.res16(self.conv_in(image))
+        return getattr(self, self._blocks_name)(self.conv_in(image))
 
 
 def plain_interpreter(dim: int, out_c: int) -> nn.Sequential:
@@ -95,22 +103,24 @@ def plain_interpreter(dim: int, out_c: int) -> nn.Sequential:
 
 
 def block_interpreter(
-    in_c: int, dim: int, out_c: int, block: type[nn.Module] = HDCBlock
+    in_c: int, dim: int, out_c: int, block: type[nn.Module] = HDCBlock, num_block: int = 3
 ) -> nn.Sequential:
-    """Features to ``out_c`` channels by three blocks between convolutions."""
+    """Features to ``out_c`` channels by blocks between convolutions."""
     return nn.Sequential(
         *conv_bn_relu(in_c, dim),
-        *(block(dim) for _ in range(3)),
+        *(block(dim) for _ in range(num_block)),
         *conv_bn_relu(dim, dim),
         conv3x3(dim, out_c),
     )
 
 
-def refiner(in_c: int, dim: int, out_c: int) -> nn.Sequential:
-    """Features and a coarse image to what the image lacks, by six blocks."""
+def refiner(
+    in_c: int, dim: int, out_c: int, block: type[nn.Module] = HDCBlock, num_block: int = 6
+) -> nn.Sequential:
+    """Features and a coarse image to what the image lacks, by blocks."""
     return nn.Sequential(
         *conv_bn_relu(in_c, dim),
-        *(HDCBlock(dim) for _ in range(6)),
+        *(block(dim) for _ in range(num_block)),
         conv3x3(dim, out_c),
     )
 
@@ -138,7 +148,16 @@ class EdgeNet(nn.Module):
         features = self.descriptor(x)
         edge_logits = self.interpreter1(features)
         features = torch.cat([features, edge_logits], dim=1)
-        return features, edge_logits, self.interpreter2(features)
+        features = self.attend_edges(features)
+        return features, edge_logits, self.draw(features, edge_logits)
+
+    def attend_edges(self, joined: Tensor) -> Tensor:
+        """Features joined with edge logits as all that follows sees them; for subclasses."""
+        return joined
+
+    def draw(self, joined: Tensor, edge_logits: Tensor) -> Tensor:
+        """The image from features joined with edge logits; for subclasses."""
+        return self.interpreter2(joined)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Edge logits (N, 1, H, W), image (N, out_c, H, W)."""
@@ -173,7 +192,12 @@ class EdgeRefineNet(EdgeNet):
         """Edge logits (N, 1, H, W), coarse image and residual (N, out_c, H, W); add these two."""
         joined, edge_logits, coarse = self.interpret(x)
         joined = torch.cat([joined, coarse], dim=1)
+        joined = self.attend_coarse(joined)
         return edge_logits, coarse, self.refine(joined)
+
+    def attend_coarse(self, joined: Tensor) -> Tensor:
+        """All that ``refine`` gets, as it sees it; for subclasses."""
+        return joined
 
     def named(self, raw: tuple[Tensor, Tensor, Tensor]) -> dict[str, Tensor]:
         """What ``forward`` returned, by the names that losses ask for."""
@@ -189,3 +213,19 @@ def chain_radius(net: nn.Module) -> int:
     """
     convs = (module for module in net.modules() if isinstance(module, nn.Conv2d))
     return sum(conv.dilation[0] * (conv.kernel_size[0] // 2) for conv in convs)
+
+
+def read_sizes(
+    state: Mapping[str, Tensor], last: str, blocks_name: str = "res16"
+) -> dict[str, int]:
+    """Constructor arguments of the network with these weights.
+
+    Args:
+        state: names and weights.
+        last: name of the last layer's weight, which tells ``out_c``.
+        blocks_name: of the descriptor's list of blocks.
+    """
+    dim, in_c = state["descriptor.conv_in.weight"].shape[:2]
+    prefix = f"descriptor.{blocks_name}."
+    blocks = {name[len(prefix) :].partition(".")[0] for name in state if name.startswith(prefix)}
+    return {"in_c": in_c, "out_c": state[last].shape[0], "dim": dim, "num_block": len(blocks)}

@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from smoothkit.archs.hdc import read_sizes
+
 # The published program reads and writes BGR and cuts the result down to bytes.
 HABITS = {"color": "bgr", "rounding": "truncate"}
 
@@ -36,19 +38,5 @@ def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     modules = {name.partition(".")[0] for name in state}
     for network, (expected, first, last) in _NETWORKS.items():
         if modules == set(expected.split()) and first in state and last in state:
-            dim, in_c = state["descriptor.conv_in.weight"].shape[:2]
-            return {
-                "type": network,
-                "in_c": in_c,
-                "out_c": state[last].shape[0],
-                "dim": dim,
-                "num_block": _num_blocks(state),
-            }
+            return {"type": network, **read_sizes(state, last)}
     return None
-
-
-def _num_blocks(state: Mapping[str, Tensor]) -> int:
-    prefix = "descriptor.res16."
-    return len(
-        {name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}
-    )
