@@ -218,13 +218,23 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
 
 
 def _check_companions(train: Mapping[str, Any], report: Report) -> None:
-    """A network that a loss brings along comes with an optimiser."""
+    """The networks that losses bring along; one that trains comes with an optimiser."""
     for name, section in loss_sections(train).items():
         loss = _found(LOSS_REGISTRY, section["type"])
-        for letter, key in getattr(loss, "companions", {}).items():
+        for key in getattr(loss, "companions", {}).values():
+            if isinstance(section.get(key), Mapping):
+                report.faults += ARCH_REGISTRY.faults(section[key], f"train.{name}_opt.{key}")
+        for letter, key in _companions(loss, section).items():
             if section.get(key) is not None and f"optim_{letter}" not in train:
                 message = f"needs 'optim_{letter}', the optimiser of train.{name}_opt.{key}."
                 report.faults.append(Fault("train", message))
+
+
+def _companions(loss: Any, section: Mapping[str, Any]) -> Mapping[str, str]:
+    """Letter -> option of the networks that train along with a loss under its options."""
+    chosen = getattr(loss, "companions_for", None)
+    found: Mapping[str, str] = chosen(section) if chosen else getattr(loss, "companions", {})
+    return found
 
 
 def _check_critic(options: Mapping[str, Any], report: Report) -> None:

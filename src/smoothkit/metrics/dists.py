@@ -15,6 +15,7 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.weights import load_file, load_into, network_state
 from smoothkit.metrics.base import metric
+from smoothkit.ops.imagenet import MEAN, STD
 from smoothkit.ops.tensor import fast_layout
 
 _BACKBONE = "vgg16-397923af.pth"
@@ -91,8 +92,8 @@ class Dists(nn.Module):
                 stage.add_module(str(index), nn.Conv2d(before, _CHANNELS[number], 3, padding=1))
                 stage.add_module(str(index + 1), nn.ReLU())
             self.add_module(f"stage{number}", stage)
-        self.register_buffer("mean", torch.tensor([0.485, 0.456, 0.406]).view(1, -1, 1, 1))
-        self.register_buffer("std", torch.tensor([0.229, 0.224, 0.225]).view(1, -1, 1, 1))
+        self.register_buffer("mean", torch.tensor(MEAN).view(1, -1, 1, 1))
+        self.register_buffer("std", torch.tensor(STD).view(1, -1, 1, 1))
         self.alpha = nn.Parameter(torch.zeros(1, sum(_CHANNELS), 1, 1))
         self.beta = nn.Parameter(torch.zeros(1, sum(_CHANNELS), 1, 1))
 

@@ -17,6 +17,7 @@ from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.image_io import ImageIO
 from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.core.weights import State, load_file, load_into, network_state
+from smoothkit.ops.imagenet import MEAN, STD
 from smoothkit.systems.lsa.decoder import Decoder
 from smoothkit.systems.lsa.encoder import ResNetV1d
 from smoothkit.systems.lsa.skips import SKIPS
@@ -24,7 +25,6 @@ from smoothkit.systems.lsa.skips import SKIPS
 log = logging.getLogger(__name__)
 
 # Of ImageNet's RGB images in [0, 1], in the encoder's published training.
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _STEM = "stem.0.conv.weight"
 
 
