@@ -18,12 +18,11 @@ from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.filtering import make_smooth_gt
-from smoothkit.ops.filters import FILTERS, describe_filters, parse_setting
+from smoothkit.ops.filters import BYTE_FILTERS, FILTERS, describe_filters, parse_grid, parse_setting
 from smoothkit.systems.jess.ground_truth import (
     DEFAULT_GRID,
     choose_ground_truths,
     merge_selections,
-    parse_grid,
 )
 
 
@@ -35,7 +34,9 @@ def main() -> int:
     )
     parser.add_argument("--photo_dir", required=True, help="folder of images")
     parser.add_argument("--out_dir", required=True, help="gets the results")
-    parser.add_argument("--method", choices=FILTERS, help="this filter for all photographs")
+    parser.add_argument(
+        "--method", choices=[*FILTERS, *BYTE_FILTERS], help="this filter for all photographs"
+    )
     parser.add_argument(
         "--set",
         nargs="+",

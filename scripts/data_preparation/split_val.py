@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from smoothkit.cli.arguments import fraction
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.data.prepare.blending import split_val
 
@@ -26,14 +27,6 @@ def main() -> int:
     moved = split_val(args.train_dir, args.val_dir, fraction=args.fraction, seed=args.seed)
     print(f"{args.val_dir}: {len(moved)} pairs")
     return 0
-
-
-def fraction(text: str) -> float:
-    """A number between 0 and 1."""
-    value = float(text)
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 1, got {text}")
-    return value
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import os
 import sys
 
 from smoothkit.cli.errors import exit_code_of
-from smoothkit.core.errors import OptionError
+from smoothkit.ops.filters import parse_candidate
 from smoothkit.systems.jess.compare import GRIDS, compare, report, write_comparison
-from smoothkit.systems.jess.ground_truth import Candidate, parse_grid
 
 
 def main() -> int:
@@ -67,7 +66,7 @@ def main() -> int:
     args = vars(parser.parse_args())
     out_dir, note = args.pop("out_dir"), args.pop("note")
     args["networks"] = dict(args.pop("results"))
-    args["fixed"] = {name: single(text) for name, text in args.pop("also")}
+    args["fixed"] = {name: parse_candidate(text, "--also") for name, text in args.pop("also")}
     args["grids"] = {name: GRIDS[name] for name in args.pop("filters")}
     comparison = compare(**args)
     write_comparison(comparison, out_dir, note)
@@ -81,14 +80,6 @@ def named(text: str) -> tuple[str, str]:
     if not (name and equals and rest):
         raise argparse.ArgumentTypeError(f"must have the form NAME=..., got '{text}'")
     return name, rest
-
-
-def single(text: str) -> Candidate:
-    """A filter with one value a setting."""
-    candidates = parse_grid([text])
-    if len(candidates) > 1:
-        raise OptionError(f"--also {text}: must give one number for each setting.")
-    return candidates[0]
 
 
 if __name__ == "__main__":

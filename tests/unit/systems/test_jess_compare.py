@@ -10,7 +10,7 @@ import pytest
 from smoothkit.core.errors import DataError
 from smoothkit.engine.picture_table import picture_table
 from smoothkit.ops.blend import training_pair
-from smoothkit.ops.filters import FILTERS
+from smoothkit.ops.filters import FILTERS, Candidate
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.systems.jess.compare import (
     INPUT,
@@ -23,7 +23,6 @@ from smoothkit.systems.jess.compare import (
     tune,
     write_comparison,
 )
-from smoothkit.systems.jess.ground_truth import Candidate
 
 GRIDS = {"l0": {"lam": (0.001, 0.05)}, "bilateral": {"sigma_color": (0.02, 0.4)}}
 

@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import OptionError
+from smoothkit.ops.filters import Candidate, parse_grid
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.ops.screening import Screening, screen
 from smoothkit.systems.jess.ground_truth import (
-    Candidate,
     choose_ground_truths,
     merge_selections,
-    parse_grid,
 )
 
 GRID = parse_grid(["l0:lam=0.001,0.05", "bilateral"])

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, remove_leftovers, write_text
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads, of_shard
+from smoothkit.data.prepare.claims import checksums, claim, write_changed
 from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
-from smoothkit.ops.io import is_whole_png, read_bytes, read_image, write_image
+from smoothkit.ops.io import encode_image, is_whole_png, read_bytes, read_image, write_image
 
 MAP_FILE = "map.txt"
-SOURCES_FILE = "sources.json"
+# Where pairs may be: made in the first, moved to the others.
+PAIR_FOLDERS = ("train", "val", "val_small")
 
 
 def blend_folder(
@@ -39,7 +40,8 @@ def blend_folder(
     """Blend every texture with every ground truth; returns the number of pairs written.
 
     Pairs that a former run left whole are not made again, also where ``split_val`` has moved them
-    to ``val``. ``sources.json`` keeps names and checksums of what the pairs were made from.
+    to ``val`` or ``val_small``. ``sources.json`` keeps names and checksums of what the pairs were
+    made from.
 
     Args:
         texture_dir, gt_dir: 8-bit images; all textures are held in memory.
@@ -59,18 +61,38 @@ def blend_folder(
     out_dir = Path(out_dir)
     texture_paths = image_files(texture_dir)
     gt_paths = _numbered(image_files(gt_dir), map_file)
-    textures = [grey_texture(_read_8_bits(path)) for path in texture_paths]
+    textures = read_textures(texture_paths)
     for path in gt_paths:  # all of them first: a bad one must not leave half a data set behind
-        _read_8_bits(path)
-    _claim(out_dir, textures=texture_paths, ground_truths=gt_paths)
+        read_8_bits(path)
+    sources = {"textures": checksums(texture_paths), "ground_truths": checksums(gt_paths)}
+    claim(out_dir, sources, PAIR_FOLDERS)
+    write_map(out_dir, [stem_of(path) for path in gt_paths])
+    return blend_images(
+        textures, gt_paths, out_dir, edge_channel=edge_channel, workers=workers, shard=shard
+    )
+
+
+def blend_images(
+    textures: Sequence[np.ndarray],
+    gt_paths: Sequence[Path],
+    out_dir: Path,
+    *,
+    edge_channel: EdgeChannel = "blue",
+    workers: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+) -> int:
+    """``blend_folder`` without checks, map and note.
+
+    Args:
+        textures: as ``read_textures`` gives them.
+        gt_paths: in the order of their numbers.
+    """
     for folder in ("train", "edge"):
         remove_leftovers(out_dir / folder)
-    map_lines = [f"{_stem(path)},{b}\n" for b, path in enumerate(gt_paths)]
-    write_text(out_dir / MAP_FILE, "".join(map_lines))
 
     def make(b: int) -> int:
-        gt = _read_8_bits(gt_paths[b])
-        write_image(out_dir / "edge" / f"{b}.png", edge_map(gt, edge_channel))
+        gt = read_8_bits(gt_paths[b])
+        write_changed(out_dir / f"edge/{b}.png", encode_image(edge_map(gt, edge_channel)))
         paths = [_pair_path(out_dir, t * len(gt_paths) + b) for t in range(len(textures))]
         missing = [t for t, path in enumerate(paths) if not is_whole_png(path)]
         for t in missing:
@@ -83,42 +105,64 @@ def blend_folder(
 
 
 def split_val(
-    train_dir: str | Path, val_dir: str | Path, *, fraction: float = 0.1, seed: int = 0
+    train_dir: str | Path,
+    val_dir: str | Path,
+    *,
+    fraction: float = 0.1,
+    seed: int = 0,
+    small_dir: str | Path | None = None,
+    num_small: int = 0,
 ) -> list[Path]:
     """Move a random part of the pairs to the validation folder; returns where they are now.
 
-    The draw is made over both folders together, so that running it again changes nothing, and a run
+    The draw is made over all folders together, so that running it again changes nothing, and a run
     that was cut short is completed.
 
     Args:
         train_dir, val_dir: the second is made where missing, on the same disk.
         fraction: of all images; rounded down.
-        seed: of the draw.
+        seed: of the draws.
+        small_dir: gets some of those drawn in place of ``val_dir``; ~ for none.
+        num_small: how many, drawn from them.
 
     Raises:
-        ValueError: ``fraction`` is not between 0 and 1.
-        DataError: no images, ``val_dir`` holds images that this draw leaves in ``train_dir``, or
-            they cannot be moved.
+        ValueError: ``fraction`` is not between 0 and 1, or ``num_small`` above what is drawn.
+        DataError: no images, ``val_dir`` or ``small_dir`` holds images that the draw leaves
+            elsewhere, or they cannot be moved.
     """
     if not 0 < fraction < 1:
         raise ValueError(f"fraction: must be between 0 and 1, got {fraction}.")
-    train_dir, val_dir = Path(train_dir), Path(val_dir)
-    present = set(FolderStore(val_dir).names) if val_dir.exists() else set()
-    names = sorted({path.name for path in image_files(train_dir)} | present)
+    folders = [Path(train_dir), Path(val_dir), *([Path(small_dir)] if small_dir else [])]
+    at = {path.name: 0 for path in image_files(folders[0])}
+    for place, folder in enumerate(folders[1:], 1):
+        at |= dict.fromkeys(FolderStore(folder).names if folder.exists() else (), place)
     rng = np.random.default_rng(seed)
-    chosen = sorted(rng.choice(names, int(fraction * len(names)), replace=False).tolist())
-    if others := sorted(present - set(chosen)):
+    chosen = sorted(rng.choice(sorted(at), int(fraction * len(at)), replace=False).tolist())
+    if num_small > len(chosen):
+        raise ValueError(f"num_small: must be at most {len(chosen)}, got {num_small}.")
+    goal = dict.fromkeys(chosen, 1)
+    if small_dir:
+        goal |= dict.fromkeys(rng.choice(chosen, num_small, replace=False).tolist(), 2)
+    # Whatever is ahead of its goal was put there by another draw.
+    if others := sorted(name for name in at if at[name] > goal.get(name, 0)):
+        held = folders[at[others[0]]]
         raise DataError(
-            f"{val_dir / others[0]}: is not of this draw (fraction {fraction}, seed {seed}). "
-            f"Move the images of {val_dir} back to {train_dir} first."
+            f"{held / others[0]}: is not of this draw (fraction {fraction}, seed {seed}). "
+            f"Move the images of {held} back to {folders[0]} first."
         )
+    for place, folder in enumerate(folders[1:], 1):
+        to_move = [name for name in chosen if goal[name] == place != at[name]]
+        _move({folders[at[name]] / name: folder / name for name in to_move}, folder)
+    return [folders[goal[name]] / name for name in chosen]
+
+
+def _move(files: Mapping[Path, Path], folder: Path) -> None:
     try:
-        val_dir.mkdir(parents=True, exist_ok=True)
-        for name in set(chosen) - present:
-            os.replace(train_dir / name, val_dir / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        for source, target in files.items():
+            os.replace(source, target)
     except OSError as error:
-        raise DataError(f"{val_dir}: cannot move images there: {error.strerror}.") from error
-    return [val_dir / name for name in chosen]
+        raise DataError(f"{folder}: cannot move images there: {error.strerror}.") from error
 
 
 def read_map(path: str | Path) -> dict[str, int]:
@@ -141,7 +185,7 @@ def read_map(path: str | Path) -> dict[str, int]:
 
 def _numbered(paths: list[Path], map_file: str | Path | None) -> list[Path]:
     """The ground truths in the order of their numbers."""
-    stems = [_stem(path) for path in paths]
+    stems = [stem_of(path) for path in paths]
     refuse_twins(paths, stems)
     if map_file is None:
         return paths
@@ -151,10 +195,10 @@ def _numbered(paths: list[Path], map_file: str | Path | None) -> list[Path]:
             raise DataError(f"{path}: has no number in {map_file}. Add it there, or remove it.")
     if missing := sorted(set(numbers) - set(stems)):
         raise DataError(f"{map_file}: names '{missing[0]}', which {paths[0].parent} does not have.")
-    return sorted(paths, key=lambda path: numbers[_stem(path)])
+    return sorted(paths, key=lambda path: numbers[stem_of(path)])
 
 
-def _stem(path: Path) -> str:
+def stem_of(path: Path) -> str:
     """Name up to the first dot, which is what a map knows."""
     return path.name.partition(".")[0]
 
@@ -172,27 +216,30 @@ def refuse_twins(paths: Sequence[Path], stems: Sequence[str]) -> None:
         first[stem] = path
 
 
-def _claim(out_dir: Path, **sources: Sequence[Path]) -> None:
-    """Note what the pairs are made from; refuse a folder whose pairs are made from other images."""
-    note = out_dir / SOURCES_FILE
-    listed = {
-        kind: [[path.name, zlib.crc32(read_bytes(path))] for path in paths]
-        for kind, paths in sources.items()
-    }
-    has_pairs = any(out_dir.glob("train/*.png")) or any(out_dir.glob("val/*.png"))
-    text = as_json(listed, indent=1)
-    if has_pairs and not (note.exists() and note.read_text("utf-8") == text):
-        raise DataError(f"{out_dir}: has pairs made from other images. Give an empty folder.")
-    write_text(note, text)
+def write_map(out_dir: Path, stems: Sequence[str]) -> None:
+    """Write ``map.txt`` of ground truths in the order of their numbers."""
+    lines = "".join(f"{stem},{b}\n" for b, stem in enumerate(stems))
+    write_changed(out_dir / MAP_FILE, lines.encode("utf-8"))
 
 
 def _pair_path(out_dir: Path, number: int) -> Path:
-    """Where a pair is, or is to be: in ``val`` if ``split_val`` has moved it there."""
-    moved = out_dir / "val" / f"{number}.png"
-    return moved if moved.exists() else out_dir / "train" / f"{number}.png"
+    """Where a pair is, or is to be: ``split_val`` may have moved it."""
+    moved = (out_dir / folder / f"{number}.png" for folder in PAIR_FOLDERS[1:])
+    in_train = out_dir / PAIR_FOLDERS[0] / f"{number}.png"
+    return next((path for path in moved if path.exists()), in_train)
 
 
-def _read_8_bits(path: Path) -> np.ndarray:
+def read_textures(paths: Sequence[Path]) -> list[np.ndarray]:
+    """Grey levels of textures, as ``grey_texture`` gives them; errors as ``read_8_bits``."""
+    return [grey_texture(read_8_bits(path)) for path in paths]
+
+
+def read_8_bits(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 BGR.
+
+    Raises:
+        DataError: it cannot be read, or has 16 bits.
+    """
     image = read_image(path)
     if image.dtype != np.uint8:
         raise DataError(f"{path}: must have 8 bits per channel, got 16. Convert it.")

@@ -1,7 +1,8 @@
 """Classical edge-preserving filters: float images in [0, 1] in, the same kind out.
 
 ``FILTERS`` has them by name. Each takes one image and keyword arguments, so that its signature is
-its list of settings. ``apply_filter`` runs one on an image as a file holds it.
+its list of settings. ``BYTE_FILTERS`` has two more that work on bytes. ``apply_filter`` runs any of
+them on an image as a file holds it.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from smoothkit.ops.filters.apply import (
     parse_setting,
 )
 from smoothkit.ops.filters.bilateral import bilateral, bilateral_opencv
+from smoothkit.ops.filters.grid import Candidate, parse_candidate, parse_grid
 from smoothkit.ops.filters.guided import guided
 from smoothkit.ops.filters.ils import ils, ils_welsch
 from smoothkit.ops.filters.l0 import l0
 from smoothkit.ops.filters.rolling_guidance import rolling_guidance, rolling_guidance_opencv
 from smoothkit.ops.filters.rtv import rtv
 from smoothkit.ops.filters.sd import sd, wls
-from smoothkit.ops.filters.table import FILTERS
+from smoothkit.ops.filters.table import BYTE_FILTERS, FILTERS
 
 __all__ = [
+    "BYTE_FILTERS",
     "FILTERS",
+    "Candidate",
     "apply_filter",
     "bilateral",
     "bilateral_opencv",
@@ -32,6 +36,8 @@ __all__ = [
     "ils",
     "ils_welsch",
     "l0",
+    "parse_candidate",
+    "parse_grid",
     "parse_setting",
     "rolling_guidance",
     "rolling_guidance_opencv",

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from smoothkit.core.errors import OptionError
 from smoothkit.core.signature import nearest, parameters, signature_faults
-from smoothkit.ops.filters.table import FILTERS
+from smoothkit.ops.filters.table import BYTE_FILTERS, FILTERS
 from smoothkit.ops.io import to_float, to_uint8, to_uint16
+
+_BY_NAME = {**FILTERS, **BYTE_FILTERS}
 
 
 def apply_filter(name: str, image: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     """The filtered image, in the shape and type of ``image``.
 
     Args:
-        name: one of ``FILTERS``.
-        image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16; alpha is kept.
+        name: one of ``FILTERS`` or ``BYTE_FILTERS``.
+        image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16; alpha is kept. For a
+            filter of bytes the upper 8 bits of 16 are taken.
         settings: keyword arguments of the filter, checked by ``check_filter``.
     """
     colors = image[..., :3] if image.ndim == 3 else image
-    turn = (..., slice(None, None, -1)) if image.ndim == 3 else ...
-    smooth = FILTERS[name](to_float(colors[turn]), **settings)[turn]
-    levels = to_uint16(smooth) if image.dtype == np.uint16 else to_uint8(smooth)
+    smooth = _smooth_bytes if name in BYTE_FILTERS else _smooth_floats
+    levels = smooth(_BY_NAME[name], colors, settings)
     if image.ndim == 3 and image.shape[2] == 4:
         levels = np.concatenate([levels, image[..., 3:]], axis=2)
     return np.ascontiguousarray(levels)
+
+
+def _smooth_floats(
+    function: Callable[..., np.ndarray], image: np.ndarray, settings: Mapping[str, Any]
+) -> np.ndarray:
+    turn = (..., slice(None, None, -1)) if image.ndim == 3 else ...
+    smooth = function(to_float(image[turn]), **settings)[turn]
+    return to_uint16(smooth) if image.dtype == np.uint16 else to_uint8(smooth)
+
+
+def _smooth_bytes(
+    function: Callable[..., np.ndarray], image: np.ndarray, settings: Mapping[str, Any]
+) -> np.ndarray:
+    if image.dtype == np.uint8:
+        return function(image, **settings)
+    return to_uint16(to_float(function(to_uint8(to_float(image)), **settings)))
 
 
 def check_filter(name: str, settings: Mapping[str, Any]) -> None:
@@ -36,15 +54,15 @@ def check_filter(name: str, settings: Mapping[str, Any]) -> None:
     Raises:
         OptionError: in the form ``<filter>.<setting>: ...``.
     """
-    if name not in FILTERS:
+    if name not in _BY_NAME:
         raise OptionError(
-            f"{name}: no such filter. {nearest(name, FILTERS)}Known: {', '.join(FILTERS)}."
+            f"{name}: no such filter. {nearest(name, _BY_NAME)}Known: {', '.join(_BY_NAME)}."
         )
-    faults = signature_faults(FILTERS[name], settings, name, given=["image"])
+    faults = signature_faults(_BY_NAME[name], settings, name, given=["image"])
     if faults:
         raise OptionError(faults)
     try:
-        FILTERS[name](np.zeros((2, 2), np.float32), **settings)
+        apply_filter(name, np.zeros((2, 2), np.uint8), settings)
     except ValueError as error:
         raise OptionError(f"{name}.{error}") from error
 
@@ -68,5 +86,5 @@ def describe_filters() -> str:
     return "\n".join(
         f"  {name}: "
         + " ".join(f"{p.name}={p.default}" for p in parameters(f).values() if p.name != "image")
-        for name, f in FILTERS.items()
+        for name, f in _BY_NAME.items()
     )

@@ -7,11 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from smoothkit.ops.filters.bilateral import bilateral
+from smoothkit.ops.filters.bilateral import bilateral, bilateral_opencv
 from smoothkit.ops.filters.guided import guided
 from smoothkit.ops.filters.ils import ils, ils_welsch
 from smoothkit.ops.filters.l0 import l0
-from smoothkit.ops.filters.rolling_guidance import rolling_guidance
+from smoothkit.ops.filters.rolling_guidance import rolling_guidance, rolling_guidance_opencv
 from smoothkit.ops.filters.rtv import rtv
 from smoothkit.ops.filters.sd import sd, wls
 
@@ -26,5 +26,13 @@ FILTERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
         "rtv": rtv,
         "sd": sd,
         "wls": wls,
+    }
+)
+
+# Apart, since these take and give bytes.
+BYTE_FILTERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
+    {
+        "bilateral_opencv": bilateral_opencv,
+        "rolling_guidance_opencv": rolling_guidance_opencv,
     }
 )

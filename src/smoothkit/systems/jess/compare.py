@@ -20,10 +20,9 @@ from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files, results_of
 from smoothkit.engine.picture_table import centre, picture_table
 from smoothkit.metrics.smoothing import psnr, ssim
-from smoothkit.ops.filters import apply_filter
+from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
 from smoothkit.ops.tensor import to_tensor
-from smoothkit.systems.jess.ground_truth import Candidate
 
 INPUT, TRUTH = "textured input", "ground truth"
 

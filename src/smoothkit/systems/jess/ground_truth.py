@@ -12,19 +12,18 @@ import json
 import logging
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
-from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.errors import DataError
 from smoothkit.core.files import link_or_copy, write_json
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.prepare.blending import refuse_twins
 from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.store import image_files
-from smoothkit.ops.filters import apply_filter, check_filter, parse_setting
+from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_bytes, write_image
 from smoothkit.ops.screening import Screening, screen
 from smoothkit.systems.jess.contact_sheet import write_sheet
@@ -39,41 +38,6 @@ DEFAULT_GRID = (
     "rtv:lam=0.005,0.01:sharpness=0.008,0.02",
     "sd:lam=3,10:iterations=5",
 )
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A filter with its settings."""
-
-    method: str
-    settings: Mapping[str, float]
-
-    @property
-    def label(self) -> str:
-        """Its name in files and tables."""
-        return "_".join([self.method, *(f"{k}={v:g}" for k, v in self.settings.items())])
-
-
-def parse_grid(words: Sequence[str]) -> list[Candidate]:
-    """The candidates of ``NAME:SETTING=A,B:SETTING=C``, all combinations of each word.
-
-    Raises:
-        OptionError: unknown filter or setting, or another form.
-    """
-    candidates = []
-    for word in words:
-        method, *parts = word.split(":")
-        settings = {}
-        for part in parts:
-            name, _, values = part.partition("=")
-            settings[name] = [parse_setting(f"{name}={value}")[1] for value in values.split(",")]
-        for chosen in product(*settings.values()):
-            candidate = Candidate(method, dict(zip(settings, chosen, strict=True)))
-            check_filter(method, candidate.settings)
-            candidates.append(candidate)
-    if len({c.label for c in candidates}) < len(candidates):
-        raise OptionError("--grid: names a filter with the same settings twice.")
-    return candidates
 
 
 def choose_ground_truths(

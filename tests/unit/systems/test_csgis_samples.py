@@ -1,0 +1,94 @@
+"""A small data set in VOC's layout: what its masks say of the photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.ops.io import encode_image, read_image, write_image
+from smoothkit.ops.labels import read_labels, voc_palette
+from smoothkit.systems.csgis.samples import cluster, make_sample_voc
+
+RED, GREEN, BLUE = (20, 20, 200), (30, 160, 30), (180, 40, 30)
+
+
+def halves(left: tuple[int, ...], right: tuple[int, ...], columns: int) -> np.ndarray:
+    """(40, 60, 3) of two colours that meet behind ``columns``, with a little noise."""
+    image = np.full((40, 60, 3), right, np.int16)
+    image[:, :columns] = left
+    noise = np.random.default_rng(columns).integers(-4, 5, image.shape)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_image(tmp_path / "train/a.png", halves(RED, GREEN, 45))
+    write_image(tmp_path / "train/b.bmp", halves(BLUE, RED, 15))
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/c.JPG").write_bytes(encode_image(halves(GREEN, RED, 20), ".jpg"))
+    return tmp_path
+
+
+def make(root: Path, out: str = "voc", **options) -> list[float]:
+    return make_sample_voc([root / "train", root / "test"], root / out, **options)
+
+
+def mask(root: Path, name: str) -> np.ndarray:
+    return read_labels(root / f"voc/SegmentationClass/{name}.png")
+
+
+def test_a_colour_is_one_class_in_all_photographs_the_most_frequent_first(root: Path) -> None:
+    shares = make(root, num_classes=3)
+    assert shares == pytest.approx([130 / 180, 35 / 180, 15 / 180], abs=0.02)
+    expected = {"a": (45, 0, 1), "b": (15, 2, 0), "c": (20, 1, 0)}
+    for name, (columns, left, right) in expected.items():
+        found = mask(root, name)
+        assert (found[:, : columns - 2] == left).all()
+        assert (found[:, columns + 2 :] == right).all()
+
+
+def test_borders_between_classes_are_255_and_two_pixels_wide(root: Path) -> None:
+    make(root, num_classes=3)
+    assert ((mask(root, "a") == 255).sum(axis=1) == 2).all()
+    color = read_image(root / "voc/SegmentationClass/a.png")[0, 45]
+    np.testing.assert_array_equal(color[::-1], voc_palette()[255])
+
+
+def test_photographs_lose_nothing(root: Path) -> None:
+    make(root)
+    photos = root / "voc/JPEGImages"
+    assert sorted(path.name for path in photos.iterdir()) == ["a.png", "b.png", "c.jpg"]
+    assert (photos / "a.png").read_bytes() == (root / "train/a.png").read_bytes()
+    assert (photos / "c.jpg").read_bytes() == (root / "test/c.JPG").read_bytes()
+    np.testing.assert_array_equal(read_image(photos / "b.png"), read_image(root / "train/b.bmp"))
+
+
+def test_it_is_made_alike_each_time_and_only_changes_are_written(root: Path) -> None:
+    make(root, seed=3)
+    before = {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*")}
+    make(root, seed=3, workers=1)
+    assert {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*")} == before
+
+
+def test_photographs_with_fewer_regions_than_classes_get_fewer_classes(tmp_path: Path) -> None:
+    write_image(tmp_path / "dot/a.png", np.full((1, 1, 3), 7, np.uint8))
+    assert make_sample_voc([tmp_path / "dot"], tmp_path / "voc") == [1.0]
+
+
+def test_clusters_are_the_weighted_groups_of_points() -> None:
+    points = np.array([[0.0], [1.0], [10.0], [11.0], [50.0]])
+    weights = np.array([1.0, 2, 4, 1, 2])
+    for seed in range(5):
+        own, shares = cluster(points, weights, 3, np.random.default_rng(seed))
+        assert own.tolist() == [1, 1, 0, 0, 2]
+        assert shares == [0.5, 0.3, 0.2]
+
+
+def test_two_photographs_of_one_name_are_refused(root: Path) -> None:
+    write_image(root / "test/a.png", halves(RED, BLUE, 30))
+    with pytest.raises(DataError, match=r"test.a\.png: has the name of a\.png"):
+        make(root)
+    assert not (root / "voc").exists()
