@@ -10,7 +10,8 @@
 set -eu
 cd "$(dirname "$0")"
 
-DEMOS="smoothing sr metrics matting"
+DEMOS="smoothing csgis sr metrics matting"
+SUMMARY_csgis="CSGIS-Net on a miniature VOC-smooth, beside JESS-Net and filters (after smoothing)"
 SUMMARY_sr="a small RRDB by pixels, then with positive and negative ground truths, tested"
 SUMMARY_metrics="its results and bicubic enlargement against all positive ground truths (after sr)"
 SUMMARY_matting="a small LSA network on composed images, beside closed-form and KNN matting"
@@ -79,6 +80,45 @@ smoothing() {
         --test_dir "$SPS/held_out/train" $NUM_TEST --results "JESS-Net=results/JESSNet_demo$QUICK/visualization/held_out" \
         --note "Ground truths: photographs smoothed by the RTV filter (lambda 0.01)." \
         --out_dir "results/JESSNet_demo$QUICK"
+}
+
+csgis() {
+    QUICK="" NUM_TEST="--num_test 20"
+    [ "${SMOOTHKIT_QUICK:-0}" = 0 ] || QUICK=_quick NUM_TEST="--num_test 2"
+    JESS=results/JESSNet_demo$QUICK/visualization/held_out
+    [ -d "$JESS" ] || smoothing
+    SAMPLES=datasets/samples$QUICK SPS=datasets/SPS_demo$QUICK
+    VOC=datasets/VOC_demo$QUICK SMOOTH=datasets/VOC-smooth_demo$QUICK
+    CONFIG="name=CSGISNet_demo$QUICK datasets:val:dataroot=$SMOOTH/val"
+    CONFIG="$CONFIG datasets:train:dataroot_gt=$SMOOTH/gt"
+    CONFIG="$CONFIG datasets:train:dataroot_texture=$SAMPLES/train/textures"
+    CONFIG="$CONFIG datasets:train:dataroot_segmentation=$SMOOTH/seg"
+    CONFIG="$CONFIG datasets:train:dataroot_over=$SMOOTH/over"
+    [ -z "$QUICK" ] || CONFIG="$CONFIG train:total_iter=4 val:val_freq=4 logger:print_freq=1"
+
+    say "a miniature VOC: sample photographs, with masks by a classical segmentation"
+    python scripts/data_preparation/make_sample_voc.py --photo_dir "$SAMPLES/train/photographs" \
+        --out_dir "$VOC" --num_classes 6
+    say "VOC-smooth: pairs, edges, masks and over-smoothed images"
+    python scripts/data_preparation/make_voc_smooth.py --voc_dir "$VOC" --num_classes 6 \
+        --tx_dir "$SAMPLES/train/textures" --gt_dir "$SPS/smooth/train" --out_dir "$SMOOTH" \
+        --over_filters bilateral_opencv:d=45 l0:lam=0.05 rtv:lam=0.04:sigma=5
+    say "training CSGIS-Net"
+    # shellcheck disable=SC2086  # the words of $CONFIG are separate options
+    python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_demo.yml --force_yml $CONFIG
+    say "testing it on the held-out pairs of the smoothing demo"
+    python -m smoothkit.test -opt options/test/csgis/test_CSGISNet_demo.yml --force_yml \
+        "name=CSGISNet_demo$QUICK" "datasets:test_1:dataroot=$SPS/held_out/train" \
+        "path:pretrain_network_g=experiments/CSGISNet_demo$QUICK/models/net_g_latest.pth"
+    say "JESS-Net and filters beside it"
+    # shellcheck disable=SC2086  # two words
+    python scripts/metrics/compare_filters.py --train_dir "$SPS/train" \
+        --test_dir "$SPS/held_out/train" $NUM_TEST --filters rtv \
+        --also over-smoothed=rtv:lam=0.06:sigma=8 under-smoothed=rtv:lam=0.002:sigma=3 \
+        --results "JESS-Net=$JESS" \
+        "CSGIS-Net=results/CSGISNet_demo$QUICK/visualization/held_out" \
+        --note "Ground truths: photographs smoothed by the RTV filter (lambda 0.01)." \
+        --out_dir "results/CSGISNet_demo$QUICK"
 }
 
 sr_names() {
@@ -233,6 +273,17 @@ done
 # python -m smoothkit.train -opt options/train/jess/train_JESSNet_paper.yml
 # torchrun --nproc_per_node=4 -m smoothkit.train -opt options/train/jess/train_JESSNet.yml
 # python -m smoothkit.test -opt options/test/jess/test_JESSNet.yml
+#
+# CSGIS-Net. datasets/VOC-smooth: see datasets/README.md. VGG16's and DeepLabV3+'s weights go below
+# experiments/pretrained_models.
+# python scripts/data_preparation/make_voc_smooth.py --voc_dir datasets/VOCdevkit/VOC2012 \
+#     --tx_dir datasets/VOC-smooth/textures --out_dir datasets/VOC-smooth
+# python -m smoothkit.train -opt options/train/csgis/train_CSGISNet.yml
+# python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_baseline.yml
+# python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_contrast.yml
+# python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_segmentation.yml
+# torchrun --nproc_per_node=4 -m smoothkit.train -opt options/train/csgis/train_CSGISNet.yml
+# python -m smoothkit.test -opt options/test/csgis/test_NKS.yml
 #
 # HGGT super-resolution. datasets/HGGT and datasets/Test: see datasets/README.md. Each of the option
 # files has a test file of the same name; weights go below experiments/pretrained_models.
