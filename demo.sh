@@ -89,11 +89,13 @@ csgis() {
     [ -d "$JESS" ] || smoothing
     SAMPLES=datasets/samples$QUICK SPS=datasets/SPS_demo$QUICK
     VOC=datasets/VOC_demo$QUICK SMOOTH=datasets/VOC-smooth_demo$QUICK
-    CONFIG="name=CSGISNet_demo$QUICK datasets:val:dataroot=$SMOOTH/val"
-    CONFIG="$CONFIG datasets:train:dataroot_gt=$SMOOTH/gt"
-    CONFIG="$CONFIG datasets:train:dataroot_texture=$SAMPLES/train/textures"
-    CONFIG="$CONFIG datasets:train:dataroot_segmentation=$SMOOTH/seg"
-    CONFIG="$CONFIG datasets:train:dataroot_over=$SMOOTH/over"
+    TEACHER=experiments/DeepLab_demo$QUICK/models/net_g_latest.pth
+    DATA="datasets:train:dataroot_gt=$SMOOTH/gt"
+    DATA="$DATA datasets:train:dataroot_texture=$SAMPLES/train/textures"
+    DATA="$DATA datasets:train:dataroot_segmentation=$SMOOTH/seg"
+    CONFIG="$DATA name=CSGISNet_demo$QUICK datasets:val:dataroot=$SMOOTH/val"
+    CONFIG="$CONFIG datasets:train:dataroot_over=$SMOOTH/over train:seg_opt:weights=$TEACHER"
+    [ -z "$QUICK" ] || DATA="$DATA train:total_iter=4 logger:print_freq=1"
     [ -z "$QUICK" ] || CONFIG="$CONFIG train:total_iter=4 val:val_freq=4 logger:print_freq=1"
 
     say "a miniature VOC: sample photographs, with masks by a classical segmentation"
@@ -103,6 +105,10 @@ csgis() {
     python scripts/data_preparation/make_voc_smooth.py --voc_dir "$VOC" --num_classes 6 \
         --tx_dir "$SAMPLES/train/textures" --gt_dir "$SPS/smooth/train" --out_dir "$SMOOTH" \
         --over_filters bilateral_opencv:d=45 l0:lam=0.05 rtv:lam=0.04:sigma=5
+    say "training a network that segments, which teaches the next one"
+    # shellcheck disable=SC2086  # the words of $DATA are separate options
+    python -m smoothkit.train -opt options/train/csgis/train_DeepLab_demo.yml --force_yml \
+        "name=DeepLab_demo$QUICK" $DATA
     say "training CSGIS-Net"
     # shellcheck disable=SC2086  # the words of $CONFIG are separate options
     python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_demo.yml --force_yml $CONFIG

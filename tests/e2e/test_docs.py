@@ -16,6 +16,8 @@ import yaml
 
 from smoothkit.archs import build_network
 from smoothkit.ops.io import read_image, write_image
+from support.csgis import write_teacher
+from support.vgg import write_vgg16
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("*/README.md")])
@@ -71,6 +73,20 @@ def test_the_quick_demo_prints_its_table_and_writes_its_picture(demo):
     assert "\nGround truths: photographs smoothed by the RTV filter" in printed
     assert (root / "results/JESSNet_demo_quick/comparison.png").stat().st_size > 10_000
     assert (root / "results/JESSNet_demo_quick/metrics.csv").exists()
+
+
+def test_the_quick_demo_puts_csgis_net_beside_jess_net(demo):
+    root, printed = demo
+    table = printed[printed.index("JESS-Net and filters beside it") :]
+    names = ["textured input", "over-smoothed", "under-smoothed", "rtv", "JESS-Net", "CSGIS-Net"]
+    rows = re.findall(r"^([\w -]+?) +\d+\.\d\d +-?\d\.\d{4}", table, re.M)
+    assert rows[: len(names)] == names
+    sheet = read_image(root / "results/CSGISNet_demo_quick/comparison.png")
+    side = read_image(next((root / "datasets/SPS_demo_quick/smooth/test").iterdir())).shape[0]
+    assert sheet.shape[1] == (len(names) + 1) * min(256, side)
+    folder = root / "datasets/VOC-smooth_demo_quick"
+    counts = {name: len(list((folder / name).glob("*.png"))) for name in ("gt", "seg", "over")}
+    assert len(set(counts.values())) == 1
 
 
 def test_the_quick_demo_compares_networks_over_labels(demo):
@@ -144,7 +160,33 @@ def workplace(demo) -> Path:
     make_test_sets(root / "datasets", sps / "held_out/train")
     make_hggt(root)
     make_matting(root)
+    make_csgis(root)
     return root
+
+
+def make_csgis(root: Path) -> None:
+    """VOC from the quick demo, weights under the published names, a training file for seconds."""
+    voc = root / "datasets/VOCdevkit/VOC2012"
+    voc.parent.mkdir()
+    voc.symlink_to(root / "datasets/VOC_demo_quick")
+    textures = root / "datasets/VOC-smooth/textures"
+    textures.parent.mkdir()
+    textures.symlink_to(root / "datasets/samples_quick/train/textures")
+    pretrained = root / "experiments/pretrained_models"
+    pretrained.mkdir(parents=True, exist_ok=True)
+    write_vgg16(pretrained / "vgg16-397923af.pth")
+    write_teacher(pretrained / "best_deeplabv3plus_mobilenet_voc_os16.pth")
+    published = root / "experiments/pretrained/CSGISNet/epoch 149_ssim 0.890724_psnr 28.756027"
+    published.parent.mkdir(parents=True)
+    shutil.copy(root / "experiments/CSGISNet_demo_quick/models/net_g_latest.pth", published)
+    path = root / "options/train/csgis/train_CSGISNet.yml"
+    options = yaml.safe_load(path.read_text())
+    options["network_g"] |= {"dim": 8, "num_block": 1}
+    small = {"patch_size": 32, "num_worker_per_gpu": 0}
+    options["datasets"]["train"] |= {**small, "batch_size_per_gpu": 2}
+    options["datasets"]["val"] |= small
+    options["train"]["total_epochs"] = 1
+    path.write_text(yaml.safe_dump(options))
 
 
 def make_matting(root: Path) -> None:
@@ -198,12 +240,15 @@ def make_hggt(root: Path) -> None:
 
 
 def make_test_sets(datasets: Path, pairs: Path) -> None:
-    """``NKS`` and ``VOC-smooth``, laid out as the option files say."""
+    """``NKS`` and VOC's test set, laid out as the option files say."""
+    # Not VOC-smooth itself, which a command of the documents makes.
+    for path in (datasets.parent / "options/test").glob("*/test_VOC.yml"):
+        path.write_text(path.read_text().replace("datasets/VOC-smooth/", "datasets/VOC-test/"))
     for pair in pairs.iterdir():
         image = read_image(pair)
         half = image.shape[1] // 2
-        write_image(datasets / "VOC-smooth/val_small" / pair.name, image)
-        write_image(datasets / "VOC-smooth/gt" / pair.name, image[:, :half])
+        write_image(datasets / "VOC-test/val_small" / pair.name, image)
+        write_image(datasets / "VOC-test/gt" / pair.name, image[:, :half])
         write_image(datasets / f"NKS/input/{pair.stem}_1.png", image[:, half:])
         write_image(datasets / f"NKS/gt/{pair.stem}.png", image[:, :half])
 
@@ -243,7 +288,7 @@ def test_the_demo_runs_twice(demo):
 def test_the_demo_lists_itself_and_refuses_what_it_does_not_know():
     listed = subprocess.run(["sh", "demo.sh", "--list"], cwd=ROOT, capture_output=True, text=True)
     names = [line.partition(": ")[0] for line in listed.stdout.splitlines()]
-    assert names == ["smoothing", "sr", "metrics", "matting"]
+    assert names == ["smoothing", "csgis", "sr", "metrics", "matting"]
     wrong = subprocess.run(["sh", "demo.sh", "nothing"], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "no demo is called 'nothing'" in wrong.stderr
