@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+import torchvision
 from torch import Tensor, nn
 
+from smoothkit.archs import build_network
 from smoothkit.core.runtime import Runtime
 from smoothkit.models import build_model
 from smoothkit.models.predictor import named_outputs
 from smoothkit.models.step import Step
+from smoothkit.ops.ssim import ssim_map
 from support.csgis import options_of, write_teacher
 from support.fill import fill
 from support.oracle import Case
@@ -36,6 +41,13 @@ PARTS = {
 }
 # A convolution before BatchNorm has no gradient for its bias but noise.
 NOISE = 1e-5
+
+
+def is_noise(name: str) -> bool:
+    """Whether a parameter is the bias of a convolution that BatchNorm follows."""
+    module, _, kind = name.rpartition(".")
+    is_last = module in ("interpreter1.6", "interpreter2.9", "refine.9", "descriptor.conv_in")
+    return kind == "bias" and "bn" not in module and not is_last
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +106,11 @@ def test_the_shipped_files_make_the_recorded_steps(case: Case, weights: Path) ->
     norms = [float(p.grad.norm()) for p in model.net.parameters()]
     for own, recorded in zip(norms, case["grad_norms"], strict=True):
         assert own == pytest.approx(recorded, rel=case.rtol, abs=NOISE)
+    grads = {name: p.grad for name, p in model.net.named_parameters()}
+    for key in case.arrays:
+        name = key.removeprefix("grad/")
+        if name != key and not is_noise(name):
+            case.close(grads[name], key)
     after = model.net.state_dict()
     for key in case.arrays:
         if key.startswith("after/"):
@@ -106,8 +123,10 @@ def test_validation_measures_what_the_reference_does(case: Case, weights: Path) 
     model.net.load_state_dict(fill(model.net.state_dict()))
     model.feed_data(batch_of(case))
     model.test()
-    error = (model.output - case.tensor("batch_GT")).square().mean()
+    truth = case.tensor("batch_GT")
+    error = (model.output - truth).square().mean()
     case.close(-10 * error.log10(), "val_psnr")
+    case.close(ssim_map(model.output, truth).mean(), "val_ssim")
 
 
 COMPLETE = Case("smoothing", "train_cs_cons_seg_neg_ov")
@@ -139,6 +158,53 @@ def test_the_semantic_term_moves_the_network_through_the_result_only(weights: Pa
     for name in ("coarse", "pixel", "coarse_ssim", "ssim", "edge", "grey", "style"):
         assert described[name] == pytest.approx(published[name], rel=1e-3)
         assert described[name][1] > 0
+
+
+def plain_terms(weights: Path, batch: dict[str, Tensor]) -> dict[str, Callable[[Any], Tensor]]:
+    """The terms that CSGIS-Net adds, straight from their formulas."""
+    features = torchvision.models.vgg16(weights=None).features.requires_grad_(False)
+    features.load_state_dict(
+        {k.removeprefix("features."): v for k, v in torch.load(weights / "vgg16.pth").items()}
+    )
+    teacher = build_network({"type": "deeplabv3plus_mobilenet"}).eval()
+    teacher.load_state_dict(torch.load(weights / "teacher.pth", weights_only=False)["model_state"])
+    gt, negative = batch["gt"], batch["over"]
+
+    def style(a: Tensor, b: Tensor) -> Tensor:
+        total = torch.zeros(())
+        for depth in (4, 9):
+            x, y = (features[:depth](image).flatten(2) for image in (a, b))
+            scale = x.shape[1] * x.shape[2]
+            total = total + ((x @ x.mT - y @ y.mT) / scale).square().sum()
+        return total
+
+    def grey(a: Tensor, b: Tensor) -> Tensor:
+        return (a.mean(1) - b.mean(1)).abs().mean()
+
+    def cross_entropy(pred: Tensor) -> Tensor:
+        labels = batch["segmentation"].long()
+        return F.cross_entropy(teacher(pred), labels, ignore_index=255)
+
+    return {
+        "grey": lambda p: (grey(p, gt) - grey(p, negative) + 0.3).clamp_min(0),
+        "style": lambda p: (style(p, gt) - style(p, negative) + 0.04).clamp_min(0),
+        "seg": cross_entropy,
+    }
+
+
+def test_each_added_term_and_its_gradient_are_those_of_its_formula(weights: Path) -> None:
+    described = {"pred": "pred", "teacher_mode": "eval"}  # batch statistics magnify rounding
+    model, batch = model_of(COMPLETE, weights, **described), batch_of(COMPLETE)
+    found = gradient_norms(model, batch)
+    for name, formula in plain_terms(weights, batch).items():
+        step = model._run(Step(batch))
+        model.net.zero_grad()
+        value = formula(step["pred"])
+        value.backward()
+        norm = nn.utils.get_total_norm(
+            [p.grad for p in model.net.parameters() if p.grad is not None]
+        )
+        assert found[name] == pytest.approx((value.item(), norm.item()), rel=1e-3), name
 
 
 def test_terms_and_gradients_add_up_to_the_whole_step(weights: Path) -> None:

@@ -205,6 +205,28 @@ class EdgeRefineNet(EdgeNet):
         return {"pred": coarse + residual, "edge_logits": edge_logits, "coarse": coarse}
 
 
+def edge_refine_parts(
+    in_c: int,
+    out_c: int,
+    dim: int,
+    num_block: int,
+    block: type[nn.Module] = HDCBlock,
+    blocks_name: str = "res16",
+) -> tuple[nn.Module, nn.Module, nn.Module, nn.Module]:
+    """Descriptor, both interpreters and refiner of JESS-Net, for ``EdgeRefineNet``.
+
+    Args:
+        in_c, out_c, dim, num_block: as for JESS-Net.
+        block, blocks_name: of the descriptor.
+    """
+    return (
+        Descriptor(in_c, dim, num_block, block, blocks_name),
+        plain_interpreter(dim, 1),
+        block_interpreter(dim + 1, dim, out_c),
+        refiner(dim + 1 + out_c, dim, out_c),
+    )
+
+
 def chain_radius(net: nn.Module) -> int:
     """How far an output pixel sees, for a net with a path through all of its convolutions.
 

@@ -16,6 +16,7 @@ from smoothkit.archs.hdc import (
     EdgeRefineNet,
     block_interpreter,
     chain_radius,
+    edge_refine_parts,
     plain_interpreter,
     refiner,
 )
@@ -51,12 +52,7 @@ class CBAMSmoothingNet(EdgeRefineNet):
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:
-        super().__init__(
-            Descriptor(in_c, dim, num_block),
-            plain_interpreter(dim, 1),
-            block_interpreter(dim + 1, dim, out_c),
-            refiner(dim + 1 + out_c, dim, out_c),
-        )
+        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block))
         self.cbam1 = CBAM(dim + 1)
         self.cbam2 = CBAM(dim + 1 + out_c)
         self.io = ImageIO(channels=in_c)
@@ -73,17 +69,17 @@ class ECASmoothingNet(EdgeRefineNet):
     """JESS-Net with attention to channels wherever maps are joined.
 
     Not compatible with the published ``HDC_att``, which cannot run and would draw its convolutions
-    anew at every call; here they are part of the network and start as the identity. Arguments and
-    tiles as for ``CBAMSmoothingNet``.
+    anew at every call; here they are part of the network and start as the identity. Tiles as for
+    ``CBAMSmoothingNet``.
+
+    Args:
+        in_c, out_c: channels of the input and of the result.
+        dim: channels of the features.
+        num_block: number of blocks of the descriptor.
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:
-        super().__init__(
-            Descriptor(in_c, dim, num_block),
-            plain_interpreter(dim, 1),
-            block_interpreter(dim + 1, dim, out_c),
-            refiner(dim + 1 + out_c, dim, out_c),
-        )
+        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block))
         self.eca1 = ECA(dim + 1)
         self.eca2 = ECA(dim + 1 + out_c)
         self.io = ImageIO(channels=in_c)
@@ -99,8 +95,13 @@ class ECASmoothingNet(EdgeRefineNet):
 class PDPSmoothingNet(EdgeRefineNet):
     """JESS-Net that interprets and refines with a pyramid of dilated convolutions each.
 
-    Arguments and tiles as for ``CBAMSmoothingNet``, since the pyramids hold the same attention. The
-    published program trains it with 20 blocks and tests it with 12.
+    Tiles as for ``CBAMSmoothingNet``, since the pyramids hold the same attention. The published
+    program trains it with 20 blocks and tests it with 12.
+
+    Args:
+        in_c, out_c: channels of the input and of the result.
+        dim: channels of the features.
+        num_block: number of blocks of the descriptor.
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 20) -> None:
@@ -115,15 +116,16 @@ class PDPSmoothingNet(EdgeRefineNet):
 
 @ARCH_REGISTRY.register(aliases=("RDB_edge_refine",))
 class RDBSmoothingNet(EdgeRefineNet):
-    """JESS-Net that describes with residual dense blocks. Arguments as for ``CBAMSmoothingNet``."""
+    """JESS-Net that describes with residual dense blocks.
+
+    Args:
+        in_c, out_c: channels of the input and of the result.
+        dim: channels of the features.
+        num_block: number of blocks of the descriptor.
+    """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:
-        super().__init__(
-            Descriptor(in_c, dim, num_block, block=RDBlock, blocks_name="des"),
-            plain_interpreter(dim, 1),
-            block_interpreter(dim + 1, dim, out_c),
-            refiner(dim + 1 + out_c, dim, out_c),
-        )
+        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block, RDBlock, "des"))
         radius = chain_radius(self) - num_block * RDBlock.SIDE_RADIUS
         self.io = ImageIO(channels=in_c, radius=radius)
 
@@ -133,7 +135,12 @@ class EdgeGuidedSmoothingNet(EdgeRefineNet):
     """JESS-Net that draws the coarse image from features gathered over the whole map.
 
     Which pixels gather from which is told by features and edge logits. Images need sides of 8 and
-    more. Arguments and tiles as for ``CBAMSmoothingNet``.
+    more. Tiles as for ``CBAMSmoothingNet``.
+
+    Args:
+        in_c, out_c: channels of the input and of the result.
+        dim: channels of the features.
+        num_block: number of blocks of the descriptor.
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:

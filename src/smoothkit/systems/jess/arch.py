@@ -18,8 +18,8 @@ from smoothkit.archs.hdc import (
     ResBlock,
     block_interpreter,
     chain_radius,
+    edge_refine_parts,
     plain_interpreter,
-    refiner,
 )
 from smoothkit.core.image_io import ImageIO
 from smoothkit.core.registry import ARCH_REGISTRY
@@ -90,10 +90,5 @@ class JESSNet(EdgeRefineNet):
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 20) -> None:
-        super().__init__(
-            Descriptor(in_c, dim, num_block),
-            plain_interpreter(dim, 1),
-            block_interpreter(dim + 1, dim, out_c),
-            refiner(dim + 1 + out_c, dim, out_c),
-        )
+        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block))
         self.io = ImageIO(channels=in_c, radius=chain_radius(self))
