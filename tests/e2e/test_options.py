@@ -137,6 +137,14 @@ def test_every_option_file_is_without_a_fault(path):
         ({"model_type": "RestorationModle"}, "Did you mean 'RestorationModel'?"),
         ({"path": {"pretrain_network_g": "no.pth"}}, "no.pth: no such checkpoint"),
         ({"train": {"edge_opt": {"type": "L1Loss", "pred": "edges"}}}, "this step has no 'edges'"),
+        ({"train": {"pixel_opt": {"pred": 1}}}, "train.pixel_opt.pred: must be a text, got 1."),
+        (
+            {
+                "network_g": {"type": "EdgeGuidedSmoothingNet", "dim": 4, "num_block": 1},
+                "datasets": {"train": {"size": 7}},
+            },
+            "network_g: EdgeGuidedSmoothingNet refuses this: image: must have sides of 8 and more",
+        ),
     ],
 )  # fmt: skip
 def test_a_fault_is_named(tiny, capfd, changes, message):

@@ -105,7 +105,7 @@ def load_vgg16(
         )
         _fill_randomly(net)
         return net
-    path = find_pretrained(FILE, given=weights, key=key)
+    path = find_pretrained(FILE, given=weights, key=key if weights is None else None)
     published = network_state(load_file(path), path)
     held = {name: published[name] for name in net.state_dict() if name in published}
     load_into(net, held, path)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -15,7 +15,12 @@ class ImageDataset(Dataset[dict[str, Any]]):
     """Items by index, with randomness as an argument.
 
     A subclass implements ``__len__``, ``get`` and, where it can, ``check``.
+
+    Attributes:
+        optional: key of an item -> the option without which items do not have it.
     """
+
+    optional: ClassVar[Mapping[str, str]] = {}
 
     def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
         """Item ``index``: tensors, and paths as text, under their batch names.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -66,6 +66,12 @@ class OnlineBlendDataset(ImageDataset):
         DataError: a folder is missing or has no images.
         OptionError: the options contradict each other.
     """
+
+    optional: ClassVar[Mapping[str, str]] = {
+        "edge": "edge",
+        "segmentation": "dataroot_segmentation",
+        "over": "dataroot_over",
+    }
 
     def __init__(
         self,

@@ -6,9 +6,9 @@ Whatever reads it here follows the folder layout of ``data.prepare.blending.blen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -73,6 +73,10 @@ class BlendedPairDataset(ImageDataset):
     ground truth is optional, the count of edges is not fixed at 200, every sample has random
     numbers of its own, all items have one channel order.
     """
+
+    optional: ClassVar[Mapping[str, str]] = {
+        key: f"dataroot_{key}" for key in ("edge", "segmentation", "over")
+    }
 
     def __init__(
         self,

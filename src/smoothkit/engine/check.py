@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from smoothkit.core.devices import device_faults
-from smoothkit.core.errors import DataError, Fault
+from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.options import OptionFile
 from smoothkit.core.registry import (
     ARCH_REGISTRY,
@@ -38,7 +38,7 @@ from smoothkit.core.signature import (
 from smoothkit.metrics import image_parameters
 from smoothkit.models.critic import is_adversarial
 from smoothkit.models.optim import optimizer_faults, scheduler_faults
-from smoothkit.models.step import TERM_KEYS, loss_sections
+from smoothkit.models.step import TERM_KEYS, loss_sections, readers, unset_option
 
 _NETWORK = re.compile(r"network_\w+")
 _NETWORK_PATHS = re.compile(r"(pretrain_network|strict_load|param_key)_\w+|ignore_resume_networks")
@@ -95,6 +95,7 @@ def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
         _check_train(options.get("train"), report, model if is_foreign else None)
     if is_train and not is_foreign:
         _check_critic(options, report)
+        _check_step(options, report, model)
     _check_val(options.get("val"), report, model if is_foreign else None)
     for key in ("logger", "val"):
         if isinstance(options.get(key), Mapping):
@@ -235,6 +236,33 @@ def _companions(loss: Any, section: Mapping[str, Any]) -> Mapping[str, str]:
     chosen = getattr(loss, "companions_for", None)
     found: Mapping[str, str] = chosen(section) if chosen else getattr(loss, "companions", {})
     return found
+
+
+def _check_step(options: Mapping[str, Any], report: Report, model: Any) -> None:
+    """What losses, model and training set need of each other, where each is right by itself."""
+    if model is None:
+        return
+    involved = {"", "train", "datasets", "network_g", *parameters(model)}
+    if any(fault.where.partition(".")[0] in involved for fault in report.faults):
+        return
+    try:
+        read = readers(options["train"])
+    except OptionError as error:
+        report.faults += error.faults
+        return
+    for value, sections in read.items():
+        if path := unset_option(options, value):
+            who = " and ".join(sections)
+            message = f"must be set: '{value}' is read by {who}. Set it, or leave that out."
+            report.faults.append(Fault(path, message))
+    for name, section in loss_sections(options["train"]).items():
+        loss = LOSS_REGISTRY.get(section["type"])
+        report.faults += getattr(loss, "faults_in", _none)(options, f"train.{name}_opt")
+    report.faults += getattr(model, "faults", _none)(options)
+
+
+def _none(*_: Any) -> list[Fault]:
+    return []
 
 
 def _check_critic(options: Mapping[str, Any], report: Report) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,17 @@ from smoothkit.archs import build_network
 from smoothkit.core.devices import choose_device
 from smoothkit.core.errors import DataError, Fault, OptionError, SmoothkitError
 from smoothkit.core.options import OptionFile, read_options
+from smoothkit.core.registry import MODEL_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import RunSettings
 from smoothkit.engine.check import check
-from smoothkit.engine.datasets import open_set
+from smoothkit.engine.datasets import OpenSet, open_set
 from smoothkit.engine.published import in_our_form
 from smoothkit.engine.setup import Run, complete_networks
+from smoothkit.models.step import build_terms, hint_for, loss_sections, models_giving, readers
+
+# How constructors, BasicSR's among them, refuse their arguments.
+_REFUSALS = (ValueError, TypeError, AssertionError, NotImplementedError)
 
 
 def check_file(
@@ -44,6 +49,7 @@ def check_file(
         yield f"read by nothing: {', '.join(report.unread)}"
     faults: list[Fault] = []
     yield from _check_networks(file, faults)
+    yield from _check_losses(file, faults)
     if with_data:
         yield from _check_datasets(file, faults)
     if faults:
@@ -57,8 +63,8 @@ def _check_networks(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             continue
         try:
             net = _build_without_memory(section, key)
-        except (OptionError, ValueError, TypeError, AssertionError) as error:
-            faults += _faults_of(error, key)
+        except (OptionError, *_REFUSALS) as error:
+            faults += _faults_of(error, key, "network")
             continue
         count = sum(p.numel() for p in net.parameters())
         yield f"{key}: {type(net).__name__}, {count:,} parameters"
@@ -75,6 +81,18 @@ def _build_without_memory(section: Any, where: str) -> torch.nn.Module:
         return net
 
 
+def _check_losses(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+    """Each loss is built as in training, with the weights that it reads."""
+    for name, section in loss_sections(file.data.get("train") or {}).items():
+        key = f"{name}_opt"
+        try:
+            loss = build_terms({key: section})[name].loss
+        except (OptionError, *_REFUSALS) as error:
+            faults += _faults_of(error, f"train.{key}", "loss")
+        else:
+            yield f"train.{key}: {type(loss).__name__}"
+
+
 def _check_datasets(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
     settings = RunSettings.read(file.data)
     run = Run(file, settings, Runtime(device=choose_device(0)), seed=0)
@@ -82,6 +100,8 @@ def _check_datasets(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
         where = f"datasets.{key}"
         try:
             opened = open_set(run, key)
+            if key == "train":
+                faults += _missing_inputs(file.data, opened)
         except DataError as error:
             faults.append(Fault(where, str(error).removeprefix(f"{where}: ")))
         except OptionError as error:
@@ -91,9 +111,30 @@ def _check_datasets(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             yield f"{where}: {type(opened.dataset).__name__}, {len(opened.dataset)} items{skipped}"
 
 
-def _faults_of(error: Exception, where: str) -> list[Fault]:
+def _missing_inputs(options: Mapping[str, Any], opened: OpenSet) -> list[Fault]:
+    """Values that losses read and other models make, where the training set does not have them."""
+    model = MODEL_REGISTRY.get(options.get("model_type", RunSettings.model_type))
+    given = getattr(model, "gives", None)
+    if given is None or "train" not in options:
+        return []
+    read = {
+        name: sections
+        for name, sections in readers(options["train"]).items()
+        if models_giving(name) and name not in given
+    }
+    usable = (index for index in range(len(opened.dataset)) if index not in opened.bad)
+    item = opened.dataset[next(usable)] if read else {}
+    return [
+        Fault(section, f"reads '{name}', which the training set does not have. {hint_for(name)}")
+        for name, sections in read.items()
+        for section in sections
+        if name not in item
+    ]
+
+
+def _faults_of(error: Exception, where: str, what: str) -> list[Fault]:
     if isinstance(error, OptionError):
         return error.faults
     if isinstance(error, SmoothkitError):
         return [Fault(where, str(error))]
-    return [Fault(where, f"the network cannot be built: {error}")]
+    return [Fault(where, f"the {what} cannot be built: {error}")]

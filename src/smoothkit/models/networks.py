@@ -14,7 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 from smoothkit.archs import build_network
 from smoothkit.core.errors import DataError
 from smoothkit.core.options import thaw
-from smoothkit.core.registry import ARCH_REGISTRY
+from smoothkit.core.registry import ARCH_REGISTRY, DATASET_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
 from smoothkit.core.signature import defaults
@@ -52,6 +52,8 @@ def load_pretrained(
     if not path:
         return
     content = load_file(path)
+    if letter == "g" and key is None:
+        _warn_of_other_color(network_meta(content).get("color"), opt, path)
     entry = key or paths.get(f"param_key_{letter}")
     state = network_state(content, path, entry)
     try:
@@ -63,6 +65,21 @@ def load_pretrained(
     log.info("%s: weights of %s loaded.", label, path)
     if left:
         log.warning("%s: %d entries of %s left out, such as %s.", label, len(left), path, left[0])
+
+
+def _warn_of_other_color(held: str | None, opt: Mapping[str, Any], path: str) -> None:
+    """Say so where data come in another channel order than the one that weights were made for."""
+    if held not in ("rgb", "bgr"):
+        return
+    for phase, section in (opt.get("datasets") or {}).items():
+        cls = DATASET_REGISTRY.get(section["type"])
+        given = {"color": "rgb", **defaults(cls), **section}["color"]
+        if given in ("rgb", "bgr") and given != held:
+            log.warning(
+                "path.pretrain_network_g: %s was trained with color: %s, but datasets.%s gives "
+                "color: %s, so that results are wrong. Set its 'color' to %s.",
+                path, held, phase, given, held,
+            )  # fmt: skip
 
 
 def wrap(net: nn.Module, settings: TrainSettings, runtime: Runtime) -> nn.Module:

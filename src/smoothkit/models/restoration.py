@@ -25,7 +25,7 @@ from smoothkit.models.degrade import Degradation, sharpened
 from smoothkit.models.ema import Ema
 from smoothkit.models.networks import build_logged, freeze_norm, load_pretrained, meta_of, wrap
 from smoothkit.models.predictor import Predictor, named_outputs
-from smoothkit.models.step import Step, Term, build_terms
+from smoothkit.models.step import Step, Term, build_terms, refusals
 from smoothkit.models.updater import Updater
 from smoothkit.ops.precision import at_least_float32
 
@@ -48,6 +48,8 @@ class RestorationModel:
     """
 
     label = "net_g"
+    # What losses can read beside what the network and the training set give.
+    gives: ClassVar[tuple[str, ...]] = ("sharp", "pred_ema")
     parts: ClassVar[dict[str, type]] = {"predictor": Predictor, "degradation": Degradation}
 
     def __init__(
@@ -74,6 +76,14 @@ class RestorationModel:
             self._prepare_training()
             if degradation is not None:
                 self.degradation = self._build_degradation(degradation)
+
+    @classmethod
+    def faults(cls, options: Mapping[str, Any]) -> list[Fault]:
+        """What of a whole option file does not suit this model, where each section by itself does.
+
+        It is asked for before a training, and before anything is built.
+        """
+        return []
 
     def _load_start(self) -> None:
         """What the weights are before training or a checkpoint."""
@@ -319,7 +329,7 @@ class RestorationModel:
 
     def _run(self, step: Step) -> Step:
         """The step with what the network gives."""
-        with self.updater.autocast():
+        with self.updater.autocast(), refusals("network_g", self.net):
             raw = self._running(step.batch["lq"])
         # Losses in float32 or more: sums of squares leave the range of half precision.
         outputs = {k: at_least_float32(v) for k, v in named_outputs(self.net, raw).items()}

@@ -11,8 +11,9 @@ import torchvision
 from torch import Tensor, nn
 
 from smoothkit.archs.vgg import Vgg16Features, load_vgg16
-from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.errors import OptionError
 from smoothkit.losses import build_loss
+from smoothkit.models.step import build_terms
 from smoothkit.systems.csgis.contrast import gram, hinge
 
 SECTIONS = {
@@ -172,17 +173,17 @@ def test_random_weights_are_the_same_each_time_and_leave_the_run_alone(caplog) -
 def test_missing_weights_say_where_to_put_them(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    message = r"vgg16-397923af.pth: no such weights here, .* Give the file as 'weights', or exper"
-    with pytest.raises(DataError, match=message):
-        build_loss({"type": "StyleTripletLoss"})
-    with pytest.raises(DataError, match=r"absent.pth: no such file of weights \(weights\)"):
-        build_loss({"type": "ContrastRatioLoss", "weights": "absent.pth"})
+    message = r"weights: vgg16-397923af.pth: no such weights here, .* Give the file as 'weights', "
+    with pytest.raises(OptionError, match=rf"^train.style_opt.{message}or experiments"):
+        build_terms({"style_opt": {"type": "StyleTripletLoss"}})
+    with pytest.raises(OptionError, match=r"^train.a_opt.weights: absent.pth: no such file of wei"):
+        build_terms({"a_opt": {"type": "ContrastRatioLoss", "weights": "absent.pth"}})
 
 
 def test_weights_of_something_else_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"conv.weight": torch.zeros(1)}, path)
-    with pytest.raises(DataError, match=r"other.pth: not weights of this Vgg16Features: missing"):
+    with pytest.raises(OptionError, match=r"weights: .*other.pth: not weights of this Vgg16Feat"):
         build_loss({"type": "StyleTripletLoss", "weights": str(path)})
 
 

@@ -80,6 +80,16 @@ def test_the_published_names_stand_for_a_backbone_at_output_stride_8():
     assert not torch.allclose(other(image), ours(image))
 
 
+def test_the_published_argument_to_download_a_backbone_is_taken_only_to_refuse_it():
+    names = build_network({"type": "deeplabv3plus_mobilenet"}).state_dict().keys()
+    given = {"type": "deeplabv3plus_mobilenet", "num_classes": 21, "output_stride": 16}
+    plain = build_network({**given, "pretrained_backbone": False})
+    assert plain.state_dict().keys() == names
+    message = r"network_g.pretrained_backbone: nothing is downloaded. .* 'weights' of a Segmentatio"
+    with pytest.raises(OptionError, match=message):
+        build_network({**given, "pretrained_backbone": True})
+
+
 @torch.no_grad()
 def test_resnet_and_pyramid_give_what_torchvisions_network_gives():
     theirs = torchvision.models.segmentation.deeplabv3_resnet50(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.errors import OptionError
 from smoothkit.engine.check import _model_faults
 from smoothkit.models import build_model
 from smoothkit.systems.csgis.model import SemanticSmoothingModel
@@ -133,7 +133,7 @@ def test_accumulated_parts_add_up_to_the_whole_batch() -> None:
 def test_testing_reads_no_weights_of_losses() -> None:
     train = {**OPTIONS["train"], "style_opt": {"type": "StyleTripletLoss", "weights": "none.pth"}}
     options = {**OPTIONS, "train": train}
-    with pytest.raises(DataError, match=r"none.pth: no such file of weights"):
+    with pytest.raises(OptionError, match=r"^train.style_opt.weights: none.pth: no such file of w"):
         build_model(options)
     made = build_model({**options, "is_train": False})
     made.feed_data(batch(over=None))

@@ -1,66 +1,39 @@
-"""The loss of a segmentation network: weights, labels, modes, and training with it."""
+"""The loss of a segmentation network: labels, modes, and training with it."""
 
 from __future__ import annotations
 
 import logging
 import math
-import re
-from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-import torchvision
 
-from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.options import read_options
 from smoothkit.engine.check import check
 from smoothkit.losses import build_loss
 from smoothkit.models import build_model
-from smoothkit.models.step import build_terms
 from smoothkit.systems.csgis.deeplab import DeepLabV3Plus
 from smoothkit.systems.csgis.segmentation import LabelError, SegmentationLoss
-from smoothkit.systems.csgis.teacher import load_teacher
-from support.fill import fill
-
-NETWORK = {"type": "DeepLabV3Plus", "num_classes": 4}
-MEAN, STD = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+from support.csgis import MEAN, STD, TEACHER, filled_teacher, segmented_batch, write_teacher
 
 
 @pytest.fixture(scope="module")
 def net() -> DeepLabV3Plus:
-    net = DeepLabV3Plus(num_classes=4)
-    net.load_state_dict(fill(net.state_dict()))
-    return net.eval()
+    return filled_teacher()
 
 
 @pytest.fixture(scope="module")
-def weights(net, tmp_path_factory) -> str:
-    """A checkpoint as the public repository writes it."""
+def weights(tmp_path_factory) -> str:
+    """Of a network that was trained on several devices."""
     path = tmp_path_factory.mktemp("weights") / "best.pth"
-    content = {
-        "cur_itrs": 30000,
-        "model_state": {f"module.{name}": value for name, value in net.state_dict().items()},
-        "optimizer_state": {"state": {}, "param_groups": []},
-        "scheduler_state": {"last_epoch": 30000},
-        "best_score": np.float64(0.711),
-    }
-    torch.save(content, path)
+    write_teacher(path, num_classes=4, prefix="module.")
     return str(path)
-
-
-def batch(count: int = 2, side: int = 16) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    lq, gt = (torch.rand(count, 3, side, side, generator=generator) for _ in range(2))
-    mask = torch.randint(0, 4, (count, side, side), generator=generator, dtype=torch.uint8)
-    mask[0, : side // 2] = 255
-    return {"lq": lq, "gt": gt, "segmentation": mask}
 
 
 def model_with(**section):
     """A small model that trains with this loss and no other."""
     train = {"optim_g": {"type": "SGD", "lr": 0.1}, "optim_seg": {"type": "SGD", "lr": 0.1}}
-    loss = {"type": "SegmentationLoss", "network": NETWORK, **section}
+    loss = {"type": "SegmentationLoss", "network": TEACHER, **section}
     return {
         "num_gpu": 0,
         "network_g": {"type": "TinyNet"},
@@ -150,8 +123,8 @@ def test_parts_with_the_counts_of_the_whole_add_up_to_it():
 @pytest.mark.parametrize("color", ["rgb", "bgr"])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_network_sees_images_as_it_was_trained_on(net, weights, color, normalize):
-    loss = SegmentationLoss(network=NETWORK, weights=weights, color=color, normalize=normalize)
-    data = batch()
+    loss = SegmentationLoss(network=TEACHER, weights=weights, color=color, normalize=normalize)
+    data = segmented_batch()
     rgb = data["lq"] if color == "rgb" else data["lq"].flip(1)
     logits = net((rgb - MEAN) / STD if normalize else rgb)
     expected = SegmentationLoss()(logits, data["segmentation"])
@@ -159,8 +132,8 @@ def test_the_network_sees_images_as_it_was_trained_on(net, weights, color, norma
 
 
 def test_a_frozen_network_gives_the_image_the_gradient_of_the_plain_one(net, weights):
-    data = batch(side=37)
-    loss = SegmentationLoss(network=NETWORK, weights=weights)
+    data = segmented_batch(side=37)
+    loss = SegmentationLoss(network=TEACHER, weights=weights)
     gradients = []
     for function in (loss.teacher, net):
         image = data["lq"].clone().requires_grad_()
@@ -171,131 +144,26 @@ def test_a_frozen_network_gives_the_image_the_gradient_of_the_plain_one(net, wei
 
 
 def test_the_network_computes_in_float32_whatever_surrounds_it(weights):
-    loss, data = SegmentationLoss(network=NETWORK, weights=weights), batch()
+    loss, data = SegmentationLoss(network=TEACHER, weights=weights), segmented_batch()
     expected = loss(data["lq"], data["segmentation"])
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(loss(data["lq"], data["segmentation"]), expected)
 
 
 def test_other_modes_are_not_switched_on_by_chance(weights):
-    loss = SegmentationLoss(network=NETWORK, weights=weights)
-    data = batch()
+    loss = SegmentationLoss(network=TEACHER, weights=weights)
+    data = segmented_batch()
     first = loss.train()(data["lq"], data["segmentation"])
     assert torch.equal(loss(data["lq"], data["segmentation"]), first)  # no dropout
-    legacy = SegmentationLoss(network=NETWORK, weights=weights, teacher_mode="train").eval()
+    legacy = SegmentationLoss(network=TEACHER, weights=weights, teacher_mode="train").eval()
     values = [legacy(data["lq"], data["segmentation"]) for _ in range(2)]
     assert not torch.equal(*values)
 
 
 def test_images_that_are_not_of_three_channels_are_refused(weights):
-    loss = SegmentationLoss(network=NETWORK, weights=weights)
+    loss = SegmentationLoss(network=TEACHER, weights=weights)
     with pytest.raises(ValueError, match=r"pred: must be images .* DeepLabV3Plus, got \(2, 1, 8"):
         loss(torch.rand(2, 1, 8, 8), torch.zeros(2, 8, 8).byte())
-
-
-# Weights.
-
-
-def test_weights_are_found_under_their_published_name(net, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    folder = Path("experiments/pretrained_models")
-    folder.mkdir(parents=True)
-    torch.save(net.state_dict(), folder / "best_deeplabv3plus_mobilenet_voc_os16.pth")
-    loss, data = SegmentationLoss(network=NETWORK), batch()
-    expected = SegmentationLoss()(net((data["lq"] - MEAN) / STD), data["segmentation"])
-    torch.testing.assert_close(loss(data["lq"], data["segmentation"]), expected)
-
-
-def test_a_frozen_network_without_weights_says_what_to_put_where(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: "cache")
-    section = {"type": "SegmentationLoss", "network": NETWORK}
-    with pytest.raises(OptionError) as caught:
-        build_terms({"seg_opt": section})
-    name = "best_deeplabv3plus_mobilenet_voc_os16.pth"
-    assert str(caught.value) == (
-        f"train.seg_opt.weights: {name}: no such weights here, and nothing is downloaded. Give "
-        f"the file as 'weights', or experiments/pretrained_models/{name}, or "
-        f"cache/checkpoints/{name}."
-    )
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        ({"weights": "a.pth"}, "weights: there is no 'network' to load them into. Add it"),
-        ({"network": NETWORK, "weights": "a.pth"}, "weights: a.pth: no such file of weights."),
-        ({"network": {"type": "TinyNet"}}, "weights: is missing: TinyNet is frozen. Give its"),
-        ({"network": {"type": "DeepLabV3"}}, "network.type: no network is called 'DeepLabV3'."),
-        ({"network": {**NETWORK, "clases": 3}}, "network.clases: DeepLabV3Plus takes no such"),
-    ],
-)
-def test_options_that_do_not_fit_are_refused(section, message):
-    with pytest.raises(OptionError, match=re.escape(f"train.seg_opt.{message}")):
-        build_terms({"seg_opt": {"type": "SegmentationLoss", **section}})
-
-
-def test_random_weights_are_the_same_every_time_and_draw_nothing(caplog):
-    torch.manual_seed(5)
-    before = torch.get_rng_state()
-    losses = [SegmentationLoss(network=NETWORK, weights="random") for _ in range(2)]
-    assert torch.equal(torch.get_rng_state(), before)
-    data = batch()
-    assert torch.equal(*(loss(data["lq"], data["segmentation"]) for loss in losses))
-    assert "the frozen network has random weights" in caplog.text
-
-
-def test_weights_for_other_classes_are_refused_with_both_numbers(weights):
-    message = (
-        r"best.pth: tells 4 classes apart, the network 21. Set network.num_classes to 4 and give "
-        r"masks of that many classes, or other weights\."
-    )
-    with pytest.raises(DataError, match=message):
-        load_teacher(DeepLabV3Plus(), weights)
-
-
-@pytest.mark.parametrize(("blocks", "name"), [(6, "resnet50"), (23, "resnet101")])
-def test_weights_for_another_backbone_say_which(net, tmp_path, blocks, name):
-    state = {f"backbone.layer3.{i}.conv3.weight": torch.zeros(1) for i in range(blocks)}
-    torch.save({"model_state": state}, tmp_path / "a.pth")
-    with pytest.raises(DataError, match=f"backbone {name}, the network has mobilenet. Set net"):
-        load_teacher(net, tmp_path / "a.pth")
-
-
-def test_weights_of_something_else_name_what_is_missing(net, tmp_path):
-    torch.save({"model_state": {"conv.weight": torch.zeros(1)}}, tmp_path / "a.pth")
-    with pytest.raises(DataError, match=r"not weights of this DeepLabV3Plus: missing: backbone"):
-        load_teacher(net, tmp_path / "a.pth")
-
-
-def imagenet(name, path, old=True):
-    """torchvision's file of a backbone, of ones that take no room."""
-    with torch.device("meta"):
-        shapes = getattr(torchvision.models, name)(weights=None).state_dict()
-    kept = {k: v for k, v in shapes.items() if not (old and k.endswith("batches_tracked"))}
-    torch.save({k: torch.ones((), dtype=v.dtype).expand(v.shape) for k, v in kept.items()}, path)
-
-
-@pytest.mark.parametrize(("ours", "theirs"), [("mobilenet", "mobilenet_v2"), ("resnet50",) * 2])
-def test_a_backbone_for_imagenet_starts_a_network_that_trains(tmp_path, caplog, ours, theirs):
-    caplog.set_level(logging.INFO)
-    imagenet(theirs, tmp_path / "a.pth")
-    net = DeepLabV3Plus(ours, num_classes=2)
-    head = {k: v.clone() for k, v in net.classifier.state_dict().items()}
-    load_teacher(net, tmp_path / "a.pth", trains=True)
-    assert all((parameter == 1).all() for parameter in net.backbone.parameters())
-    assert all(torch.equal(v, head[k]) for k, v in net.classifier.state_dict().items())
-    assert "a.pth; the layers behind it start at random" in caplog.text
-
-
-def test_a_backbone_for_imagenet_is_refused_for_a_frozen_network(tmp_path):
-    imagenet("mobilenet_v2", tmp_path / "a.pth")
-    section = {"network": NETWORK, "weights": str(tmp_path / "a.pth")}
-    with pytest.raises(DataError, match=r"a.pth: holds a backbone for ImageNet .* 'fixed: false'"):
-        SegmentationLoss(**section)
-    imagenet("resnet50", tmp_path / "a.pth", old=False)
-    with pytest.raises(DataError, match="holds weights for the backbone resnet50"):
-        SegmentationLoss(**section, fixed=False)
 
 
 # Training.
@@ -306,7 +174,7 @@ def test_the_smoothing_network_learns_from_a_frozen_one_which_stays(weights):
     start = {k: v.clone() for k, v in model.net.state_dict().items()}
     teacher = model.terms["seg"].loss.teacher
     before = {k: v.clone() for k, v in teacher.state_dict().items()}
-    data = batch()
+    data = segmented_batch()
     for iteration in range(2):
         model.feed_data(data)
         model.optimize_parameters(iteration)
@@ -321,7 +189,7 @@ def test_the_smoothing_network_learns_from_a_frozen_one_which_stays(weights):
 
 def test_shown_the_observation_a_frozen_network_teaches_nothing(weights, caplog):
     caplog.set_level(logging.INFO)
-    options, data = model_with(weights=weights, pred="lq"), batch()
+    options, data = model_with(weights=weights, pred="lq"), segmented_batch()
     model = build_model(options)
     start = {k: v.clone() for k, v in model.net.state_dict().items()}
     model.feed_data(data)
@@ -341,7 +209,7 @@ def test_a_network_that_trains_along_changes_and_is_saved(weights, pred):
     model = build_model(model_with(weights=weights, fixed=False, pred=pred))
     net = model.companions["net_seg"]
     before = {k: v.clone() for k, v in net.state_dict().items()}
-    model.feed_data(batch())
+    model.feed_data(segmented_batch())
     model.optimize_parameters(1)
     saved = model.snapshot().networks["net_seg"]["params"]
     assert saved.keys() == before.keys()
@@ -351,17 +219,17 @@ def test_a_network_that_trains_along_changes_and_is_saved(weights, pred):
 
 
 def test_a_network_saved_in_training_serves_as_a_frozen_one(weights, tmp_path):
-    model = stepped(model_with(weights=weights, fixed=False), batch())
+    model = stepped(model_with(weights=weights, fixed=False), segmented_batch())
     torch.save(model.snapshot().networks["net_seg"], tmp_path / "net_seg_1.pth")
-    loss = SegmentationLoss(network=NETWORK, weights=str(tmp_path / "net_seg_1.pth"))
-    own = SegmentationLoss(network=NETWORK, weights=weights)
-    data = batch()
+    loss = SegmentationLoss(network=TEACHER, weights=str(tmp_path / "net_seg_1.pth"))
+    own = SegmentationLoss(network=TEACHER, weights=weights)
+    data = segmented_batch()
     values = [each(data["lq"], data["segmentation"]) for each in (loss, own)]
     assert not torch.equal(*values)
 
 
 def test_under_global_reduction_parts_of_a_batch_weigh_their_pixels(weights):
-    options, data = model_with(weights=weights), batch(4)
+    options, data = model_with(weights=weights), segmented_batch(4)
     options["train"]["loss_reduction"] = "global"
     whole, parts = build_model(options), build_model(options)
     parts.net.load_state_dict(whole.net.state_dict())
@@ -378,11 +246,11 @@ def test_under_global_reduction_parts_of_a_batch_weigh_their_pixels(weights):
 @pytest.mark.parametrize(
     ("section", "faults"),
     [
-        ({"network": NETWORK}, []),
-        ({"network": NETWORK, "fixed": True}, []),
+        ({"network": TEACHER}, []),
+        ({"network": TEACHER, "fixed": True}, []),
         ({"fixed": False}, []),
         (
-            {"network": NETWORK, "fixed": False},
+            {"network": TEACHER, "fixed": False},
             ["train: needs 'optim_seg', the optimiser of train.seg_opt.network."],
         ),
     ],

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from smoothkit.archs.vgg import load_vgg16
 from smoothkit.core.registry import LOSS_REGISTRY
-from smoothkit.losses.base import Loss
+from smoothkit.losses.base import Loss, faults_of
 from smoothkit.ops.precision import at_least_float32
 from smoothkit.ops.tensor import fast_layout
 
@@ -82,7 +82,7 @@ class StyleTripletLoss(_ContrastLoss):
         normalize: shift and scale images as VGG-16 was trained, which the published code does not.
 
     Raises:
-        DataError: no weights on this machine, or others.
+        OptionError: no weights on this machine, or others.
 
     Source: CSGIS-Net (arXiv:2209.00977), ``const_loss2`` of the published code.
     """
@@ -98,7 +98,8 @@ class StyleTripletLoss(_ContrastLoss):
     ) -> None:
         super().__init__(loss_weight)
         self.margin = margin
-        self.vgg = load_vgg16(STYLE_TAPS, weights, normalize=normalize)
+        with faults_of("weights"):
+            self.vgg = load_vgg16(STYLE_TAPS, weights, normalize=normalize)
 
     def counts(self, gt: Tensor) -> Tensor:
         """The number of samples, as int64."""
@@ -136,12 +137,15 @@ class ContrastRatioLoss(_ContrastLoss):
     The sum over four layers of w * |F(pred) - F(gt)| / (|F(pred) - F(negative)| + 1e-7), with the
     mean absolute difference and the weights 1/16, 1/8, 1/4 and 1.
 
+    A ratio of two means: under ``train.loss_reduction: global``, too, several processes average
+    their own ratios, which is not that of the whole batch.
+
     Args:
         loss_weight: factor of the loss.
         weights, normalize: see ``StyleTripletLoss``.
 
     Raises:
-        DataError: no weights on this machine, or others.
+        OptionError: no weights on this machine, or others.
 
     Source: CSGIS-Net (arXiv:2209.00977), ``ContrastLoss`` of the published code, which stops there
     with an error in the name of an attribute.
@@ -151,7 +155,8 @@ class ContrastRatioLoss(_ContrastLoss):
         self, loss_weight: float = 1.0, weights: str | None = None, normalize: bool = False
     ) -> None:
         super().__init__(loss_weight)
-        self.vgg = load_vgg16(RATIO_TAPS, weights, normalize=normalize)
+        with faults_of("weights"):
+            self.vgg = load_vgg16(RATIO_TAPS, weights, normalize=normalize)
 
     def forward(self, pred: Tensor, gt: Tensor, negative: Tensor) -> Tensor:
         """The loss.

@@ -40,6 +40,10 @@ class DeepLabV3Plus(nn.Module):
         output_stride: side of the image divided by that of the features. Parameters do not depend
             on it; the published weights were trained with 16.
         dropout: share of the features that is dropped in training.
+        pretrained_backbone: only false: weights come from files that options name.
+
+    Raises:
+        OptionError: fewer than one class, or weights to download.
     """
 
     io = None  # gives logits, not an image
@@ -50,8 +54,15 @@ class DeepLabV3Plus(nn.Module):
         num_classes: int = 21,
         output_stride: Literal[8, 16] = 16,
         dropout: float = 0.1,
+        pretrained_backbone: bool = False,
     ) -> None:
         super().__init__()
+        if pretrained_backbone:
+            message = (
+                "nothing is downloaded. Set it to false, and give torchvision's file of the "
+                "backbone as 'weights' of a SegmentationLoss that trains the network."
+            )
+            raise OptionError([Fault("pretrained_backbone", message)])
         if num_classes < 1:
             raise OptionError([Fault("num_classes", f"must be 1 or more, got {num_classes}.")])
         self.backbone_name, self.num_classes = backbone, num_classes

@@ -70,7 +70,7 @@ def check_size(x: Tensor) -> None:
     if min(height, width) < SMALLEST_SIDE:
         raise ValueError(
             f"image: must have sides of {SMALLEST_SIDE} and more for a network with an "
-            f"edge-guided block, got {height} x {width}. Pad it."
+            f"edge-guided block, got {height} x {width}. Pad it, or use larger patches."
         )
 
 

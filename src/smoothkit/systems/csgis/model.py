@@ -13,6 +13,7 @@ from smoothkit.core.runtime import Runtime
 from smoothkit.core.signature import read_section
 from smoothkit.models.predictor import Predictor
 from smoothkit.models.restoration import RestorationModel
+from smoothkit.models.step import readers, unset_option
 from smoothkit.systems.csgis.negatives import NegativeOptions, draw, negatives_of
 
 
@@ -30,6 +31,7 @@ class SemanticSmoothingModel(RestorationModel):
         negatives: options of ``smoothkit.systems.csgis.negatives.NegativeOptions``.
     """
 
+    gives: ClassVar[tuple[str, ...]] = (*RestorationModel.gives, "negative")
     parts: ClassVar[dict[str, type]] = {"predictor": Predictor, "negatives": NegativeOptions}
 
     def __init__(
@@ -43,6 +45,15 @@ class SemanticSmoothingModel(RestorationModel):
         self.negatives = read_section(NegativeOptions, negatives or {}, "negatives")
         super().__init__(opt, runtime, predictor=predictor)
 
+    @classmethod
+    def faults(cls, options: Mapping[str, Any]) -> list[Fault]:
+        """Negatives that are over-smoothed images, where the training set is not given any."""
+        negatives = NegativeOptions(**(options.get("negatives") or {}))
+        is_read = "negative" in readers(options["train"])
+        if is_read and negatives.needs_over and unset_option(options, "over"):
+            return [_missing_over(negatives)]
+        return []
+
     def pick_targets(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """As for other models, and where a loss reads it, ``negative``."""
         targets = super().pick_targets(batch)
@@ -53,9 +64,12 @@ class SemanticSmoothingModel(RestorationModel):
 
     def _refuse_missing_over(self, batch: Mapping[str, Any]) -> None:
         if self.negatives.needs_over and "over" not in batch:
-            message = (
-                f"is missing: negatives.source '{self.negatives.source}' needs over-smoothed "
-                "images, and the training set gives no 'over'. Give their folder here, or set "
-                "negatives.source to 'input'."
-            )
-            raise OptionError([Fault("datasets.train.dataroot_over", message)])
+            raise OptionError([_missing_over(self.negatives)])
+
+
+def _missing_over(negatives: NegativeOptions) -> Fault:
+    message = (
+        f"is missing: negatives.source '{negatives.source}' needs over-smoothed images, and the "
+        "training set gives no 'over'. Give their folder here, or set negatives.source to 'input'."
+    )
+    return Fault("datasets.train.dataroot_over", message)

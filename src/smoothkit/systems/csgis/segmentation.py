@@ -15,11 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothkit.archs import build_network
-from smoothkit.core.errors import DataError, Fault, OptionError, TrainingError
+from smoothkit.core.errors import Fault, OptionError, TrainingError
 from smoothkit.core.pretrained import find_pretrained
-from smoothkit.core.registry import LOSS_REGISTRY
-from smoothkit.losses.base import Loss
+from smoothkit.core.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, Registry
+from smoothkit.core.signature import defaults
+from smoothkit.losses.base import Loss, faults_of
 from smoothkit.models.folding import fold_batch_norm
+from smoothkit.models.step import unset_option
 from smoothkit.ops.imagenet import MEAN, STD
 from smoothkit.ops.precision import at_least_float32
 from smoothkit.ops.tensor import Color, fast_layout
@@ -103,8 +105,23 @@ class SegmentationLoss(Loss):
 
     @classmethod
     def companions_for(cls, options: Mapping[str, Any]) -> Mapping[str, str]:
-        """Those of ``companions`` that train under these options."""
         return {} if options.get("fixed", True) else cls.companions
+
+    @classmethod
+    def faults_in(cls, options: Mapping[str, Any], where: str) -> list[Fault]:
+        """A network that knows fewer classes than the masks of the training set have."""
+        own = options["train"][where.removeprefix("train.")].get("network")
+        path = f"{where}.network" if own else "network_g"
+        known = _num_classes(ARCH_REGISTRY, own or options.get("network_g") or {})
+        given = _num_classes(DATASET_REGISTRY, options["datasets"]["train"])
+        has_masks = unset_option(options, "segmentation") is None
+        if not has_masks or known is None or given is None or known >= given:
+            return []
+        message = (
+            f"must be {given} or more, since datasets.train.num_classes is {given}, got {known}. "
+            f"Use a network of {given} classes, or masks of {known}."
+        )
+        return [Fault(f"{path}.num_classes", message)]
 
     def train(self, mode: bool = True) -> SegmentationLoss:
         """Change the mode; that of the segmentation network is an option, and stays."""
@@ -209,12 +226,9 @@ def _frozen(network: Mapping[str, Any], weights: str | None) -> nn.Module:
     if weights is None and published is None:
         message = f"is missing: {network['type']} is frozen. Give its checkpoint here."
         raise OptionError([Fault("weights", message)])
-    try:
-        path = find_pretrained(
-            str(published), given=weights, key="weights" if weights is None else None
-        )
-    except DataError as error:
-        raise OptionError([Fault("weights", str(error))]) from error
+    with faults_of("weights"):
+        key = "weights" if weights is None else None
+        path = find_pretrained(str(published), given=weights, key=key)
     load_teacher(net, path)
     return net
 
@@ -229,3 +243,11 @@ def _trained(network: Mapping[str, Any], weights: str | None) -> nn.Module:
 def _built(network: Mapping[str, Any]) -> nn.Module:
     net: nn.Module = build_network(network, where="network")
     return net
+
+
+def _num_classes(registry: Registry, section: Mapping[str, Any]) -> int | None:
+    """The option ``num_classes`` of a section or its default; None where there is no such."""
+    if "type" not in section:
+        return None
+    count = {**defaults(registry.get(section["type"])), **section}.get("num_classes")
+    return count if isinstance(count, int) else None
