@@ -1,7 +1,9 @@
 """Segmentation masks: class indices from palette, grey and coloured PNGs, and back.
 
-A mask is right only to the last bit, so whatever may have changed its classes is refused: lossy
-formats, colours that stand for no class, and palettes that were made anew from colours.
+A mask is right only to the last bit, so what is known to change classes is refused: lossy formats,
+colours that stand for no class, VOC's colours under other indices, and PIL's web palette, which
+``Image.convert("P")`` gives coloured masks. Any other palette is taken for somebody's own and goes
+by its indices: whether a tool has made them anew from colours cannot be told.
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ _OTHER_FORMATS = {b"\xff\xd8\xff": "JPEG", b"RIFF": "WebP", b"BM": "BMP", b"II":
 # Where the header of a PNG has its bits per sample and its colour type, and what that means.
 _BITS, _COLOR_TYPE = 24, 25
 _GREY, _PALETTE = 0, 3
+_QUANTISED = (
+    "It was saved in colours and quantised again. "
+    "Take the original mask, or save it in RGB colours."
+)
 
 
 def read_labels(
@@ -43,17 +49,18 @@ def decode_labels(
     """(H, W) uint8 class indices of a mask: below ``num_classes``, or ``ignore``.
 
     A palette PNG gives its indices, whatever their colours; an 8-bit grey one its levels; an RGB
-    one of three equal channels those; any other RGB one the classes of VOC's colours, of which
-    (224, 224, 192) is ``ignore``.
+    one of three equal channels those, where all of them are classes; any other RGB one the classes
+    of VOC's colours, of which (224, 224, 192) is ``ignore``.
 
     Args:
         data: content of the file.
         name: what messages call it.
 
     Raises:
-        DataError: no whole PNG of one of these kinds, a value or colour that is no class, or VOC's
-            colours under other indices than VOC's, which a mask saved in colours and quantised
-            again has.
+        DataError: no whole PNG of one of these kinds; a value or colour that is no class; an RGB
+            one of equal channels that are classes as levels and others as VOC's colours; VOC's
+            colours under other indices than VOC's, or colours of PIL's web palette, which masks
+            saved in colours and quantised again have.
     """
     if refusal := _kind_fault(decode_header(data, name), data):
         raise DataError(f"{name}: {refusal}")
@@ -65,7 +72,7 @@ def decode_labels(
     if color_type == _GREY:
         return _checked(pixels, name, num_classes, ignore)
     if (pixels == pixels[..., :1]).all():
-        return _checked(pixels[..., 0], name, num_classes, ignore)
+        return _classes_of_equal_channels(pixels, name, num_classes, ignore)
     return _classes_of_colors(pixels, name, num_classes, ignore)
 
 
@@ -163,10 +170,18 @@ def _checked(labels: np.ndarray, name: str, num_classes: int, ignore: int) -> np
 
 
 def _check_palette(labels: np.ndarray, image: Image.Image, name: str, num_classes: int) -> None:
-    """Refuse VOC's colours under other indices: the order of such a palette means nothing."""
-    used = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    """Refuse palettes whose order means nothing: PIL's web palette, VOC's colours mixed up."""
+    used = _used_levels(labels)
     palette = _palette_of(image)
     colors = palette[used]
+    if (webs := _web_indices(palette))[used].any():
+        row, column = _first(webs[labels])
+        index = labels[row, column]
+        raise DataError(
+            f"{name}: the palette is PIL's web palette: index {index} at row {row}, column "
+            f"{column} is coloured {tuple(palette[index].tolist())}, no class of VOC's. "
+            f"{_QUANTISED}"
+        )
     of_colors, is_color = _voc_classes(colors, num_classes)
     wrong = np.flatnonzero(of_colors != used)
     if not wrong.size or not is_color.all():
@@ -177,9 +192,20 @@ def _check_palette(labels: np.ndarray, image: Image.Image, name: str, num_classe
     row, column = _first(labels == index)
     raise DataError(
         f"{name}: the palette has VOC's colours in another order: index {index} at row {row}, "
-        f"column {column} is coloured {color}, VOC's class {of_colors[wrong[0]]}. It was saved in "
-        "colours and quantised again. Take the original mask, or save it in RGB colours."
+        f"column {column} is coloured {color}, VOC's class {of_colors[wrong[0]]}. {_QUANTISED}"
     )
+
+
+def _web_indices(palette: np.ndarray) -> np.ndarray:
+    """(256,) bool: the indices of PIL's web palette that have its colours; none in others.
+
+    Entries may be missing or black: other tools drop what no pixel uses.
+    """
+    web = _palette_of(Image.new("RGB", (1, 1)).convert("P"))
+    # Not its black ones, which are background in VOC's colours too.
+    in_both: np.ndarray = np.logical_and(web.any(axis=1), palette.any(axis=1))
+    is_web = (palette == web)[in_both].all()
+    return in_both if is_web else np.zeros(256, bool)
 
 
 def _palette_of(image: Image.Image) -> np.ndarray:
@@ -188,6 +214,11 @@ def _palette_of(image: Image.Image) -> np.ndarray:
     entries = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     palette[: len(entries)] = entries
     return palette
+
+
+def _used_levels(levels: np.ndarray) -> np.ndarray:
+    """The different ones among uint8 levels, as uint8 in rising order."""
+    return np.flatnonzero(np.bincount(levels.ravel(), minlength=256)).astype(np.uint8)
 
 
 def _voc_classes(colors: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -211,6 +242,29 @@ def _bits_of_levels() -> np.ndarray:
         channel, place = bit % 3, 7 - bit // 3
         bits[channel] |= ((levels >> place & 1) << bit).astype(np.uint8)
     return bits
+
+
+def _classes_of_equal_channels(
+    pixels: np.ndarray, name: str, num_classes: int, ignore: int
+) -> np.ndarray:
+    """Levels or VOC's greys, such as those of classes 0 and 7: whichever all pixels can be."""
+    levels = pixels[..., 0]
+    used = _used_levels(levels)
+    of_colors, is_color = _voc_classes(used[:, None].repeat(3, axis=1), num_classes)
+    if not is_color.all():
+        return _checked(levels, name, num_classes, ignore)
+    if not ((used < num_classes) | (used == ignore)).all():
+        return _classes_of_colors(pixels, name, num_classes, ignore)
+    different = np.flatnonzero(of_colors != used)
+    if not different.size:
+        return levels
+    level, of_color = used[different[0]], of_colors[different[0]]
+    row, column = _first(levels == level)
+    raise DataError(
+        f"{name}: may hold grey levels or VOC's colours: at row {row}, column {column} the level "
+        f"{level} is class {level}, the colour {(int(level),) * 3} class {of_color}. "
+        "Save class indices as a grey 8-bit PNG."
+    )
 
 
 def _classes_of_colors(pixels: np.ndarray, name: str, num_classes: int, ignore: int) -> np.ndarray:

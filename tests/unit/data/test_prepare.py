@@ -117,6 +117,19 @@ def test_existing_map_decides_the_numbers(tmp_path: Path) -> None:
     assert read_map(tmp_path / "out" / "map.txt") == {"b": 0, "a": 1}
 
 
+def test_blanks_and_empty_lines_in_a_map_mean_nothing(tmp_path: Path) -> None:
+    (tmp_path / "map.txt").write_bytes(b"\n b ,1\r\n\t\na b, 0 \n\n")
+    assert read_map(tmp_path / "map.txt") == {"b": 1, "a b": 0}
+
+
+def test_an_image_with_blanks_around_its_name_keeps_its_number(tmp_path: Path) -> None:
+    write_images(tmp_path / "tx", "t.png")
+    write_images(tmp_path / "gt", "a .png", "b.png")
+    blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out")
+    old = tmp_path / "out/map.txt"
+    assert blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / "out", map_file=old) == 0
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -124,6 +137,8 @@ def test_existing_map_decides_the_numbers(tmp_path: Path) -> None:
         ("a,0\nb,1\nc,2\n", r"map\.txt: names 'c', which .*gt does not have"),
         ("a,0\nb\n", r"map\.txt:2: must be a new '<name>,<number>', got 'b'"),
         ("a,0\na,1\n", r"map\.txt:2: must be a new"),
+        ("a,0\n\n a,1\n", r"map\.txt:3: must be a new"),
+        ("a,0\n ,1\n", r"map\.txt:2: must be a new"),
         ("a,-1\nb,0\n", r"map\.txt:1: must be a new"),
         ("a,0\nb,2\n", r"map\.txt: must have the numbers 0 to 1 once each"),
     ],

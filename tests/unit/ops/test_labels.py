@@ -125,11 +125,64 @@ def test_a_colour_that_is_no_class_is_named_with_its_place() -> None:
     )
 
 
+@pytest.mark.parametrize("num_classes", [8, 21, 128])
+def test_grey_colours_whose_levels_are_no_classes_are_colours(num_classes: int) -> None:
+    labels = np.array([[0, 7], [7, 7]], np.uint8)
+    data = saved(Image.fromarray(voc_palette()[labels]))
+    np.testing.assert_array_equal(decode_labels(data, "x.png", num_classes), labels)
+
+
+def test_equal_channels_that_may_be_levels_or_colours_are_refused() -> None:
+    colors = voc_palette()[np.array([[0, 0], [7, 0]])]
+    assert refusal(saved(Image.fromarray(colors)), num_classes=200) == (
+        "seg/3.png: may hold grey levels or VOC's colours: at row 1, column 0 the level 128 is "
+        "class 128, the colour (128, 128, 128) class 7. Save class indices as a grey 8-bit PNG."
+    )
+    grey = saved(Image.fromarray(colors[..., 0]))
+    assert decode_labels(grey, "x.png", num_classes=200).tolist() == [[0, 0], [128, 0]]
+
+
+@pytest.mark.parametrize(("other", "told"), [(5, 128), (30, 30)])
+def test_equal_channels_are_not_read_as_levels_here_and_colours_there(
+    other: int, told: int
+) -> None:
+    levels = np.array([[0, other, 128]], np.uint8)
+    assert f"holds the value {told} " in refusal(saved(Image.fromarray(np.dstack([levels] * 3))))
+    labels = decode_labels(saved(Image.fromarray(np.dstack([levels] * 3))), "x.png", 200)
+    np.testing.assert_array_equal(labels, levels)
+
+
 def test_classes_whose_palette_was_made_anew_are_refused() -> None:
     told = refusal(requantised())
     assert "the palette has VOC's colours in another order: index 1 at row 0, column " in told
     assert "is coloured (0, 128, 0), VOC's class 2" in told
     assert "Take the original mask" in told
+
+
+@pytest.mark.parametrize("dither", list(Image.Dither)[::3], ids=str)
+@pytest.mark.parametrize("label", [1, 2, 8, 9, 20])
+def test_colours_under_pils_web_palette_are_refused(label: int, dither: Image.Dither) -> None:
+    colors = voc_palette()[np.pad(np.full((8, 8), label), 1)]
+    counted_anew = Image.fromarray(colors).convert("P", dither=dither)
+    told = refusal(saved(counted_anew))
+    assert "the palette is PIL's web palette: index " in told
+    assert "at row 1, column 1" in told
+    assert "no class of VOC's" in told
+
+
+def test_the_web_palette_is_known_without_the_entries_that_no_pixel_has() -> None:
+    web = np.zeros((14, 3), np.uint8)
+    web[12:] = (102, 0, 0), (153, 0, 0)
+    assert "index 12 at row 0, column 1 is coloured (102, 0, 0)" in refusal(
+        with_palette(np.array([[0, 12, 13]]), web)
+    )
+    web[11] = 1  # somebody's own
+    assert decode_labels(with_palette(np.array([[0, 12]]), web), "x.png").tolist() == [[0, 12]]
+
+
+def test_background_alone_is_background_under_the_web_palette_too() -> None:
+    data = saved(Image.new("RGB", (3, 2)).convert("P"))
+    np.testing.assert_array_equal(decode_labels(data, "x.png"), np.zeros((2, 3)))
 
 
 def test_a_palette_of_other_colours_goes_by_its_indices_even_if_some_are_vocs() -> None:

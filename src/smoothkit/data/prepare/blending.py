@@ -168,14 +168,18 @@ def _move(files: Mapping[Path, Path], folder: Path) -> None:
 def read_map(path: str | Path) -> dict[str, int]:
     """Number of each ground truth, from lines ``<name up to the first dot>,<number>``.
 
+    Empty lines and blanks around names and numbers mean nothing.
+
     Raises:
         DataError: a line that is none, or numbers that are not 0, 1, 2, ..., once each.
     """
     numbers: dict[str, int] = {}
     lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
     for line_number, line in enumerate(lines, 1):
-        stem, comma, number = line.rpartition(",")
-        if not (comma and number.strip().isdecimal()) or stem in numbers:
+        if not line.strip():
+            continue
+        stem, number = (part.strip() for part in line.rpartition(",")[::2])
+        if not (stem and number.isdecimal()) or stem in numbers:
             raise DataError(f"{path}:{line_number}: must be a new '<name>,<number>', got '{line}'.")
         numbers[stem] = int(number)
     if sorted(numbers.values()) != list(range(len(numbers))):
@@ -199,8 +203,8 @@ def _numbered(paths: list[Path], map_file: str | Path | None) -> list[Path]:
 
 
 def stem_of(path: Path) -> str:
-    """Name up to the first dot, which is what a map knows."""
-    return path.name.partition(".")[0]
+    """Name up to the first dot without blanks around it, which is what a map knows."""
+    return path.name.partition(".")[0].strip()
 
 
 def refuse_twins(paths: Sequence[Path], stems: Sequence[str]) -> None:

@@ -89,10 +89,10 @@ def select(sources: Sources, seed: int = 0) -> Selection:
     entries = [
         Entry(
             stem,
-            mask=masks.find(stem, faults),
-            gt=gts.find(stem, faults) if gts else None,
-            over=overs.find(stem, faults) if overs else None,
-            photo=photos.find(stem, faults) if photos else None,
+            mask=masks.find(stem, faults, sources.map_file),
+            gt=gts.find(stem, faults, sources.map_file) if gts else None,
+            over=overs.find(stem, faults, sources.map_file) if overs else None,
+            photo=photos.find(stem, faults, sources.map_file) if photos else None,
         )
         for stem in selected
     ]
@@ -126,10 +126,16 @@ class _Folder:
         for path in image_files(root):
             self.files.setdefault(stem_of(path), []).append(path)
 
-    def find(self, stem: str, faults: list[str]) -> Path:
-        """The image of that name; what is wrong with it is added to the faults."""
+    def find(self, stem: str, faults: list[str], map_file: str | Path | None) -> Path:
+        """The image of that name; what is wrong with it is added to the faults.
+
+        Args:
+            map_file: where the name is from, or ~.
+        """
         found = self.files.get(stem, [])
-        if not found:
+        if not found and map_file:
+            faults.append(f"{map_file}: names '{stem}', which {self.root} does not have.")
+        elif not found:
             faults.append(f"{self.root}: has no image '{stem}'. Add it, or leave '{stem}' out.")
         elif len(found) > 1:
             faults.append(f"{found[1]}: has the name of {found[0].name}. Rename one of them.")

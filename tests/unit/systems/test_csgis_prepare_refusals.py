@@ -1,0 +1,188 @@
+"""Making VOC-smooth: what is refused, with the reason, before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smoothkit.core.errors import DataError, OptionError
+from smoothkit.core.files import write_bytes
+from smoothkit.ops.io import read_image, write_image
+from smoothkit.ops.labels import encode_labels, read_labels
+from smoothkit.systems.csgis.prepare import make_voc_smooth
+from smoothkit.systems.csgis.voc import Sources
+from support.voc import QUICK, SIZE, STEMS, contents, make, pixels, write_voc
+
+GIVEN = {"gt_dir": "gt", "over_dir": "over"}
+MASK, PHOTO = "voc/SegmentationClass/2007_02.png", "voc/JPEGImages/2007_02.png"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write_voc(tmp_path)
+    return tmp_path
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def shrink(path: Path) -> None:
+    write_image(path, read_image(path)[1:])
+
+
+def shrink_mask(path: Path) -> None:
+    write_bytes(path, encode_labels(read_labels(path)[:, 1:]))
+
+
+def new_class(path: Path) -> None:
+    write_bytes(path, encode_labels(np.full(SIZE, 21, np.uint8)))
+
+
+def cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def double(path: Path) -> None:
+    write_image(path.with_suffix(".bmp"), read_image(path))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "file", "given", "told"),
+    [
+        (remove, PHOTO, {}, r"JPEGImages: has no image '2007_02'\. Add it, or leave"),
+        (remove, MASK, {"gt_dir": "gt"}, r"SegmentationClass: has no image '2007_02'"),
+        (remove, "over/2007_02.png", GIVEN, r"over: has no image '2007_02'"),
+        (shrink, "over/2007_02.png", GIVEN, r"over.2007_02\.png: must have the size of .*gt.2007"),
+        (shrink, PHOTO, {"gt_dir": "gt"}, r"JPEGImages.2007_02\.png: .* 12x10, got 11x10\."),
+        (shrink_mask, MASK, {}, r"Class.2007_02\.png: must .*JPEGImages.*, 12x10, got 12x9\."),
+        (new_class, MASK, {}, r"2007_02\.png: holds the value 21 at row 0, column 0; classes are"),
+        (cut_off, MASK, {}, r"2007_02\.png: cannot be decoded"),
+        (cut_off, "tx/wood.png", {}, r"wood\.png: cannot be decoded"),
+        (double, PHOTO, {}, r"2007_02\.png: has the name of 2007_02\.bmp\. Rename one"),
+        (double, "gt/2007_02.png", GIVEN, r"2007_02\.png: has the name of 2007_02\.bmp"),
+    ],
+)
+def test_what_cannot_be_used_is_named_before_anything_is_written(
+    root: Path, spoil: Any, file: str, given: dict[str, str], told: str
+) -> None:
+    spoil(root / file)
+    with pytest.raises(DataError, match=told):
+        make(root, **{option: root / folder for option, folder in given.items()})
+    assert not (root / "out").exists()
+
+
+def test_masks_of_fewer_classes_than_they_have_are_refused(root: Path) -> None:
+    with pytest.raises(DataError, match=r"classes are 0 to 1 \(num_classes 2\) and 255"):
+        make(root, replace(QUICK, num_classes=2))
+
+
+def test_of_many_faults_the_first_few_are_listed_with_their_count(root: Path) -> None:
+    for stem in STEMS:
+        cut_off(root / f"voc/SegmentationClass/{stem}.png")
+        shrink(root / f"over/{stem}.png")
+    with pytest.raises(DataError) as caught:
+        make(root, over_dir=root / "over")
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == "... and 3 more; 8 faults in all."
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("2007_01,0\nnobody,1\n", r"map\.txt: names 'nobody', which .*tionClass does not have\."),
+        ("2007_01,0\n2007_01,1\n", r"map\.txt:2: must be a new '<name>,<number>'"),
+        ("2007_01,0\n2007_02,0\n", r"must have the numbers 0 to 1 once each"),
+        ("", r"map\.txt: names no image"),
+    ],
+)
+def test_a_faulty_map_is_refused(root: Path, content: str, told: str) -> None:
+    (root / "map.txt").write_text(content)
+    with pytest.raises(DataError, match=told):
+        make(root, map_file=root / "map.txt")
+    assert not (root / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "chosen", "told"),
+    [
+        ({}, {"num_gt": 5}, r"^--num_gt: must be at most 4, which .*SegmentationClass has, got 5"),
+        ({"num_val_small": 5}, {}, r"^--num_val_small: must be at most 4, .* got 5"),
+        ({"gt_filter": "l0:lam=0.1,0.2"}, {}, r"^--gt_filter l0:lam=0\.1,0\.2: must give one"),
+        ({"over_filters": ["rtf"]}, {}, r"^rtf: no such filter"),
+    ],
+)
+def test_choices_that_cannot_be_met_are_refused(
+    root: Path, recipe: dict[str, Any], chosen: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(OptionError, match=told):
+        make(root, replace(QUICK, **recipe), **chosen)
+    assert not (root / "out").exists()
+
+
+def test_a_folder_that_is_not_vocs_is_told(root: Path) -> None:
+    with pytest.raises(DataError, match=r"tx: has no folder 'SegmentationClass'\. Give VOC's"):
+        make_voc_smooth(Sources(root / "tx", root / "tx"), root / "out", QUICK)
+
+
+def test_results_are_not_taken_as_sources(root: Path) -> None:
+    make(root)
+    with pytest.raises(DataError, match=r"out.gt: is where results go"):
+        make(root, gt_dir=root / "out/gt")
+
+
+def changed_photo(root: Path) -> None:
+    write_image(root / PHOTO, pixels("another"))
+
+
+def changed_texture(root: Path) -> None:
+    write_image(root / "tx/wood.png", pixels("another"))
+
+
+def changed_mask(root: Path) -> None:
+    write_bytes(root / MASK, encode_labels(np.zeros(SIZE, np.uint8)))
+
+
+@pytest.mark.parametrize(
+    ("change", "recipe", "told"),
+    [
+        (changed_texture, {}, "images. Give an empty folder, or the former textures."),
+        (changed_mask, {}, "images. Give an empty folder, or the former masks."),
+        (
+            changed_photo,
+            {},
+            "images. Give an empty folder, or the former ground truths and over-smoothed images.",
+        ),
+        (None, {"gt_filter": "bilateral:d=3"}, "images. Give .* the former ground truths."),
+        (
+            None,
+            {"over_filters": ["l0:lam=0.06", "bilateral_opencv:d=5"]},
+            "images. Give .* the former over-smoothed images.",
+        ),
+        (None, {"val_fraction": 0.25}, "settings. Give an empty folder, or the former settings."),
+        (None, {"edge_channel": "gray"}, "settings. Give an empty folder"),
+    ],
+)
+def test_other_sources_are_refused_and_change_nothing(
+    root: Path, change: Any, recipe: dict[str, Any], told: str
+) -> None:
+    make(root)
+    before = contents(root / "out")
+    if change:
+        change(root)
+    with pytest.raises(DataError, match=rf"out: has pairs made from other {told}"):
+        make(root, replace(QUICK, **recipe))
+    assert contents(root / "out") == before
+
+
+def test_a_pair_that_another_draw_put_into_val_small_is_named(root: Path) -> None:
+    make(root)
+    stray = next((root / "out/train").iterdir())
+    stray.rename(root / "out/val_small" / stray.name)
+    with pytest.raises(DataError, match=rf"val_small.{stray.name}: is not of this draw"):
+        make(root)
