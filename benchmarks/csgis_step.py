@@ -113,6 +113,8 @@ def our_step(args: argparse.Namespace, extra: dict[str, Any], weights: dict[str,
     opt["train"]["optim_g"]["fused"] = True
     opt["train"]["style_opt"]["weights"] = weights["vgg"]
     opt["train"]["seg_opt"]["weights"] = weights["teacher"]
+    for name in ("style_opt", "seg_opt"):
+        opt["train"][name]["amp"] = extra.get("amp", "off")
     torch.manual_seed(0)
     model = build_model(opt)
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from smoothkit.archs.vgg import load_vgg16
 from smoothkit.core.registry import LOSS_REGISTRY
 from smoothkit.losses.base import Loss, faults_of
+from smoothkit.losses.judging import Amp, Judging
 from smoothkit.ops.precision import at_least_float32
 from smoothkit.ops.tensor import fast_layout
 
@@ -80,6 +81,7 @@ class StyleTripletLoss(_ContrastLoss):
         weights: torchvision's ImageNet weights of VGG-16; ~ looks where BasicSR and torch keep
             them. ``random``: random ones, for trials.
         normalize: shift and scale images as VGG-16 was trained, which the published code does not.
+        amp: precision of VGG-16; bf16 is faster, and turns the gradient by some degrees.
 
     Raises:
         OptionError: no weights on this machine, or others.
@@ -95,9 +97,10 @@ class StyleTripletLoss(_ContrastLoss):
         margin: float = 0.04,
         weights: str | None = None,
         normalize: bool = False,
+        amp: Amp = "off",
     ) -> None:
         super().__init__(loss_weight)
-        self.margin = margin
+        self.margin, self._judging = margin, Judging(amp)
         with faults_of("weights"):
             self.vgg = load_vgg16(STYLE_TAPS, weights, normalize=normalize)
 
@@ -120,7 +123,8 @@ class StyleTripletLoss(_ContrastLoss):
 
     def distances(self, pred: Tensor, gt: Tensor, negative: Tensor) -> Tensor:
         """(1 + K,) distances of ``pred``, from the ground truth and from each negative."""
-        own, others = _features(self.vgg, fast_layout(pred), references(gt, negative))
+        images = fast_layout(pred), references(gt, negative)
+        own, others = _features(self.vgg, *images, self._judging)
         with torch.no_grad():
             wanted = [gram(theirs) for theirs in others]
         distances = [
@@ -142,7 +146,7 @@ class ContrastRatioLoss(_ContrastLoss):
 
     Args:
         loss_weight: factor of the loss.
-        weights, normalize: see ``StyleTripletLoss``.
+        weights, normalize, amp: see ``StyleTripletLoss``.
 
     Raises:
         OptionError: no weights on this machine, or others.
@@ -152,9 +156,14 @@ class ContrastRatioLoss(_ContrastLoss):
     """
 
     def __init__(
-        self, loss_weight: float = 1.0, weights: str | None = None, normalize: bool = False
+        self,
+        loss_weight: float = 1.0,
+        weights: str | None = None,
+        normalize: bool = False,
+        amp: Amp = "off",
     ) -> None:
         super().__init__(loss_weight)
+        self._judging = Judging(amp)
         with faults_of("weights"):
             self.vgg = load_vgg16(RATIO_TAPS, weights, normalize=normalize)
 
@@ -167,7 +176,8 @@ class ContrastRatioLoss(_ContrastLoss):
         """
         # Not in the fast layout, which saves a twentieth here: where two features nearly agree, its
         # rounding turns the sign of a difference, and with it the gradient, from the published one.
-        layers = zip(*_features(self.vgg, pred, references(gt, negative)), strict=True)
+        found = _features(self.vgg, pred, references(gt, negative), self._judging)
+        layers = zip(*found, strict=True)
         total = pred.new_zeros((), dtype=torch.float32)
         for weight, (own, others) in zip(RATIO_WEIGHTS, layers, strict=True):
             near, *far = (F.l1_loss(own, other) for other in others)
@@ -213,15 +223,17 @@ def hinge(distances: Tensor, margin: float | Tensor) -> Tensor:
 
 
 def _features(
-    vgg: torch.nn.Module, pred: Tensor, others: Tensor
+    vgg: torch.nn.Module, pred: Tensor, others: Tensor, judging: Judging
 ) -> tuple[list[Tensor], list[Tensor]]:
     """By layer, features of ``pred`` and (1 + K, N, ...) of the others; these without gradient.
 
-    All are computed in the memory layout of ``pred``.
+    All are computed in the memory layout of ``pred``, and given in float32 or wider.
     """
     is_last = pred.is_contiguous(memory_format=torch.channels_last)
     layout = torch.channels_last if is_last else torch.contiguous_format
-    with torch.no_grad():
-        images = others.flatten(0, 1).contiguous(memory_format=layout)
-        known = [found.unflatten(0, others.shape[:2]) for found in vgg(images)]
-    return vgg(pred), known
+    with judging.on(pred.device):
+        with torch.no_grad():
+            images = others.flatten(0, 1).contiguous(memory_format=layout)
+            known = [found.unflatten(0, others.shape[:2]) for found in vgg(images)]
+        own = vgg(pred)
+    return [at_least_float32(x) for x in own], [at_least_float32(x) for x in known]

@@ -20,6 +20,7 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, Registry
 from smoothkit.core.signature import defaults
 from smoothkit.losses.base import Loss, faults_of
+from smoothkit.losses.judging import Amp, Judging
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.step import unset_option
 from smoothkit.ops.imagenet import MEAN, STD
@@ -58,6 +59,7 @@ class SegmentationLoss(Loss):
             the published training does; ~ does so only if the network trains.
         color: channel order of the images; the network gets RGB.
         ignore_index: number of pixels in masks that do not count.
+        amp: precision of the network; bf16 is faster.
 
     Raises:
         OptionError: a frozen network without weights, or weights without a network.
@@ -82,8 +84,10 @@ class SegmentationLoss(Loss):
         teacher_mode: Literal["eval", "train"] | None = None,
         color: Color = "rgb",
         ignore_index: int = 255,
+        amp: Amp = "off",
     ) -> None:
         super().__init__(loss_weight)
+        self._judging = Judging(amp)
         self.normalize, self.color, self.ignore_index = normalize, color, ignore_index
         self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(STD).view(1, 3, 1, 1), persistent=False)
@@ -150,10 +154,9 @@ class SegmentationLoss(Loss):
             ValueError: tensors of other shapes or kinds.
         """
         labels = _labels(segmentation)
-        # The network stays in float32, like all losses.
+        logits = at_least_float32(pred if self.teacher is None else self._logits(pred))
+        self._refuse_other_labels(labels, logits)
         with torch.autocast(pred.device.type, enabled=False):
-            logits = at_least_float32(pred) if self.teacher is None else self._logits(pred)
-            self._refuse_other_labels(labels, logits)
             total = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction="sum")
         number = self.counts(segmentation) if counts is None else counts
         return self.loss_weight * total / number.clamp_min(1)
@@ -169,7 +172,8 @@ class SegmentationLoss(Loss):
         x = images.to(self.mean.dtype)
         x = x.flip(1) if self.color == "bgr" else x
         x = (x - self.mean) / self.std if self.normalize else x
-        logits: Tensor = self.teacher(fast_layout(x))
+        with self._judging.on(x.device):
+            logits: Tensor = self.teacher(fast_layout(x))
         return logits
 
     def _tell_of_a_constant(self, images: Tensor) -> None:
