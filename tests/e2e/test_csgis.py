@@ -198,6 +198,16 @@ def test_a_teacher_that_learns_along_resumes_exactly(csgis):
     assert_same(teacher_weights(20, "CSGISNet_tiny"), teacher_weights(20, "whole"))
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_going_on_with_another_kind_of_teacher_is_refused(csgis, capfd, is_first):
+    kinds = (learning, lambda o: None) if is_first else (lambda o: None, learning)
+    assert train(csgis(change=kinds[0]), "--force_yml", "train:total_iter=10") == 0
+    capfd.readouterr()
+    assert train(csgis(change=kinds[1]), "--auto_resume") == 2
+    has = "also has" if is_first else "has no"
+    assert f"the checkpoint {has} net_seg: what trains along is not" in capfd.readouterr().err
+
+
 def two_steps(options: dict[str, Any]) -> None:
     learning(options)
     options["train"]["total_iter"] = 4

@@ -81,5 +81,8 @@ def ground_truth_name(
     """
     stem = ground_truth_stem(name, protocol, num_gt)
     if stem not in held:
-        raise DataError(f"{root}: has no ground truth '{stem}' for {name} (protocol {protocol}).")
+        hint = f", number modulo num_gt, which is {num_gt}" if protocol == "voc" else ""
+        raise DataError(
+            f"{root}: has no ground truth '{stem}' for {name} (protocol {protocol}{hint})."
+        )
     return held[stem]

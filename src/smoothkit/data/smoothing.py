@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ class SmoothingTestDataset(ImageDataset):
         self._inputs = open_store(dataroot_lq, option="dataroot_lq")
         self._truths = open_store(dataroot_gt, option="dataroot_gt") if dataroot_gt else None
         self._held = by_stem(self._truths.names, self._truths.root) if self._truths else {}
+        if protocol == "voc":
+            _refuse_more(self._held, num_gt)
         self._protocol: Protocol = protocol
         self._num_gt = num_gt
         self._crops = crop_right_half
@@ -111,3 +114,11 @@ class SmoothingTestDataset(ImageDataset):
                 f"{self._truths.path(truth)}: must have the size of {path}, "
                 f"{wanted[0]}x{wanted[1]}, got {size[0]}x{size[1]}."
             )
+
+
+def _refuse_more(held: Mapping[str, str], num_gt: int) -> None:
+    """More ground truths than counted: numbers modulo ``num_gt`` would be those of others."""
+    largest = max((int(stem) for stem in held if stem.isdecimal()), default=-1)
+    if largest >= num_gt:
+        message = f"must be the number of ground truths, of which there is {largest}, got {num_gt}."
+        raise OptionError([Fault("num_gt", f"{message} They are counted from 0.")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -76,20 +76,22 @@ class Report:
     unread: list[str] = field(default_factory=list)
 
 
-def check(file: OptionFile, *, is_train: bool | None = None) -> Report:
+def check(file: OptionFile, *, is_train: bool | None = None, known: Sequence[Fault] = ()) -> Report:
     """All faults of an option file.
 
     Args:
         file: as read.
         is_train: needs a ``train`` section; by default where the file has one.
+        known: what is wrong with its checkpoints, from which it may take networks.
     """
     options = file.data
-    report = Report(list(file.faults))
+    report = Report([*file.faults, *known])
     if is_train is None:
         is_train = "train" in options
     model = _check_top(options, report)
     is_foreign = model is not None and takes_single_opt(model)
-    _check_networks(options, report, needed=not is_foreign)
+    has_hope = any(fault.where == "path.pretrain_network_g" for fault in known)
+    _check_networks(options, report, needed=not is_foreign and not has_hope)
     _check_datasets(options, report, is_train=is_train)
     if is_train:
         _check_train(options.get("train"), report, model if is_foreign else None)
@@ -216,6 +218,24 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
     if foreign is not None:
         _refuse_ours(train, foreign, report)
     _check_companions(train, report)
+    if foreign is None:
+        _refuse_idle_optimizers(train, optimizers, report)
+
+
+def _refuse_idle_optimizers(
+    train: Mapping[str, Any], optimizers: Sequence[str], report: Report
+) -> None:
+    """An optimiser of a network that no loss brings, or that is frozen there."""
+    letters = {
+        letter
+        for section in loss_sections(train).values()
+        for letter in _companions(_found(LOSS_REGISTRY, section["type"]), section)
+    }
+    for key in optimizers:
+        letter = key.removeprefix("optim_")
+        if letter not in ("g", "d", *letters):
+            message = "steps no network: no loss brings one of this name that trains. Remove it."
+            report.faults.append(Fault(f"train.{key}", message))
 
 
 def _check_companions(train: Mapping[str, Any], report: Report) -> None:

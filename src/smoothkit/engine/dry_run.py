@@ -40,9 +40,8 @@ def check_file(
     """
     read, unread = in_our_form(read_options(path, overrides))
     file, network_faults = complete_networks(read)
-    report = check(file)
+    report = check(file, known=network_faults)
     report.unread += unread
-    report.faults += network_faults
     if report.faults:
         raise file.error(report.faults)
     if report.unread:

@@ -95,8 +95,7 @@ def open_run(
     if is_debug:
         file = file.with_data(_debugging(thaw(file.data)))
     file, faults = complete_networks(file)
-    report = check(file, is_train=is_train)
-    report.faults += faults
+    report = check(file, is_train=is_train, known=faults)
     report.unread += unread
     if report.faults:
         raise file.error(report.faults)
@@ -148,6 +147,9 @@ def complete_networks(file: OptionFile) -> tuple[OptionFile, list[Fault]]:
             faults.append(Fault(f"path.{key}", str(error)))
             continue
         section = data.get(f"network_{letter}") or {}
+        if held is None and not section and letter == "g":
+            message = f"{path} does not tell which network it holds. Give 'network_g', its section."
+            faults.append(Fault(f"path.{key}", message))
         if held and isinstance(section, dict) and _is_same_kind(section, held):
             data[f"network_{letter}"] = {**held, **section}
     return file.with_data(data), faults

@@ -60,6 +60,8 @@ def load_model(
             f"{path}: holds {type(net).__name__}, which takes a trimap with each image. Use "
             "'python -m smoothkit matte'."
         )
+    if getattr(net, "io", True) is None:
+        raise DataError(f"{path}: holds {type(net).__name__}, which makes no images of images.")
     habits = system_habits(type(net))
     chosen = device_called(device)
     settings = RestorerSettings(

@@ -273,8 +273,15 @@ class RestorationModel:
         """Go on from the contents of a checkpoint.
 
         Raises:
-            DataError: weights of another network.
+            DataError: weights of another network, or of other networks than train here.
         """
+        own = {self.label, *self._others()}
+        if other := sorted(own ^ set(networks)):
+            has = "has no" if other[0] in own else "also has"
+            raise DataError(
+                f"the checkpoint {has} {other[0]}: what trains along is not what it was. Go on "
+                "with the options of the run, or start from its weights by path.pretrain_network_g."
+            )
         content = networks[self.label]
         self._load(self.net, content, "params")
         if self.ema is not None:

@@ -72,3 +72,11 @@ def test_an_item_with_a_fault_is_an_error_that_names_it(folders: Path) -> None:
 def test_a_number_of_ground_truths_below_one_is_refused(folders: Path) -> None:
     with pytest.raises(OptionError, match="num_gt: must be 1 or more, got 0"):
         build(folders, protocol="voc", num_gt=0)
+
+
+def test_more_ground_truths_than_counted_are_refused(folders: Path) -> None:
+    """Their numbers modulo a smaller count are those of others, silently."""
+    write_image(folders / "gt/7.png", image(4, 10))
+    with pytest.raises(OptionError, match="num_gt: must be the number of ground truths, of which"):
+        build(folders, protocol="voc", num_gt=7)
+    build(folders, protocol="voc", num_gt=8)

@@ -14,6 +14,7 @@ from smoothkit.__main__ import main as smoothkit_main
 from smoothkit.core.errors import OptionError
 from smoothkit.core.options import read_options
 from smoothkit.engine.check import check
+from smoothkit.inference import main as infer
 from smoothkit.models import build_model
 from smoothkit.models.step import build_terms
 from support.csgis import TEACHER, options_of, segmented_batch, write_teacher
@@ -54,7 +55,7 @@ def line_of(path: str, dotted: str) -> str:
         ("style", {"weights": "no.pth"}, "weights", "no.pth: no such file of weights."),
         ("seg", {"weights": None}, "weights", "best_deeplabv3plus_mobilenet_voc_os16.pth: no such"),
         ("seg", {"weights": "no.pth"}, "weights", "no.pth: no such file of weights."),
-        ("seg", {"weights": "19.pth"}, "", "19.pth: tells 19 classes apart, the network 6."),
+        ("seg", {"weights": "19.pth"}, "weights", "19.pth: tells 19 classes apart, the network 6."),
         (
             "seg",
             {"network": {"type": "TinyNet"}, "weights": None},
@@ -89,7 +90,7 @@ def test_the_check_tells_which_losses_it_built(wrong, capfd):
 def test_weights_that_cannot_be_used_name_the_section_in_training_too(wrong):
     write_teacher(Path("19.pth"), num_classes=19)
     section = {"type": "SegmentationLoss", "network": TEACHER, "weights": "19.pth"}
-    with pytest.raises(OptionError, match=r"^train.seg_opt: 19.pth: tells 19 classes apart, the n"):
+    with pytest.raises(OptionError, match=r"^train.seg_opt.weights: 19.pth: tells 19 classes"):
         build_terms({"seg_opt": section})
 
 
@@ -192,3 +193,44 @@ def test_a_patch_that_the_network_refuses_names_its_section():
     message = r"^network_g: EdgeGuidedSmoothingNet refuses this: .* got 7 x 9\. .* larger patches\."
     with pytest.raises(OptionError, match=message):
         model.optimize_parameters(1)
+
+
+def test_an_optimiser_that_steps_nothing_is_refused(wrong):
+    def change(options: dict[str, Any]) -> None:
+        options["train"]["optim_seg"] = {"type": "Adam", "lr": 1e-3}
+
+    assert found(wrong(change)) == [
+        "train.optim_seg: steps no network: no loss brings one of this name that trains. Remove it."
+    ]
+
+
+@pytest.mark.parametrize(("said", "count"), [({}, 1), ({"color": "bgr"}, 0), ({"color": "rgb"}, 0)])
+def test_images_in_bgr_ask_for_a_word_on_what_the_teacher_gets(wrong, said, count):
+    def change(options: dict[str, Any]) -> None:
+        options["datasets"]["train"]["color"] = "bgr"
+        options["train"]["seg_opt"] |= said
+
+    faults = found(wrong(change))
+    assert len(faults) == count
+    assert all("train.seg_opt.color: datasets.train.color is bgr" in fault for fault in faults)
+
+
+def test_weights_that_do_not_tell_their_network_are_named_alone(wrong, capfd):
+    torch.save({"params": {"some.weight": torch.zeros(2)}}, "other.pth")
+
+    def change(options: dict[str, Any]) -> None:
+        options.pop("network_g")
+        options["path"] = {"pretrain_network_g": "other.pth"}
+
+    assert smoothkit_main(["check", "-opt", wrong(change), "--no-data"]) == 2
+    told = capfd.readouterr().err.splitlines()
+    assert "path.pretrain_network_g: other.pth does not tell which network it holds." in told[-1]
+    assert not any("needs 'network_g'" in line for line in told)
+
+
+def test_a_network_of_classes_is_refused_by_inference_in_one_line(wrong, capfd):
+    write_teacher(Path("teacher.pth"))
+    folders = ["--input", "in", "--output", "out", "--arch", "DeepLabV3Plus"]
+    Path("in").mkdir()
+    assert infer(["--model_path", "teacher.pth", *folders]) == 2
+    assert "holds DeepLabV3Plus, which makes no images of images" in capfd.readouterr().err

@@ -113,8 +113,13 @@ class SegmentationLoss(Loss):
 
     @classmethod
     def faults_in(cls, options: Mapping[str, Any], where: str) -> list[Fault]:
-        """A network that knows fewer classes than the masks of the training set have."""
-        own = options["train"][where.removeprefix("train.")].get("network")
+        """What does not suit the training set: its channel order, or classes of its masks."""
+        section = options["train"][where.removeprefix("train.")]
+        own = section.get("network")
+        color = options["datasets"]["train"].get("color", "rgb")
+        if own and color == "bgr" and "color" not in section:
+            message = "datasets.train.color is bgr, and the network gets RGB. Set it to 'bgr', too."
+            return [Fault(f"{where}.color", message)]
         path = f"{where}.network" if own else "network_g"
         known = _num_classes(ARCH_REGISTRY, own or options.get("network_g") or {})
         given = _num_classes(DATASET_REGISTRY, options["datasets"]["train"])
@@ -233,14 +238,15 @@ def _frozen(network: Mapping[str, Any], weights: str | None) -> nn.Module:
     with faults_of("weights"):
         key = "weights" if weights is None else None
         path = find_pretrained(str(published), given=weights, key=key)
-    load_teacher(net, path)
+        load_teacher(net, path)
     return net
 
 
 def _trained(network: Mapping[str, Any], weights: str | None) -> nn.Module:
     net = _built(network)
     if weights not in (None, RANDOM):
-        load_teacher(net, weights, trains=True)
+        with faults_of("weights"):
+            load_teacher(net, weights, trains=True)
     return net
 
 

@@ -56,7 +56,8 @@ def _refuse_other_classes(
     if held != net.num_classes:
         raise DataError(
             f"{path}: tells {held} classes apart, the network {net.num_classes}. Set "
-            f"network.num_classes to {held} and give masks of that many classes, or other weights."
+            f"network.num_classes to {held} for masks of at most that many classes, or give other "
+            "weights."
         )
 
 
