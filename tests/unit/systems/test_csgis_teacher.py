@@ -75,8 +75,8 @@ def test_random_weights_are_the_same_every_time_and_draw_nothing(caplog):
 def test_weights_for_other_classes_are_refused_with_both_numbers(tmp_path):
     write_teacher(tmp_path / "best.pth", num_classes=4, prefix="module.")
     message = (
-        r"best.pth: tells 4 classes apart, the network 21. Set network.num_classes to 4 and give "
-        r"masks of that many classes, or other weights\."
+        r"best.pth: tells 4 classes apart, the network 21. Set network.num_classes to 4 for "
+        r"masks of at most that many classes, or give other weights\."
     )
     with pytest.raises(DataError, match=message):
         load_teacher(DeepLabV3Plus(), tmp_path / "best.pth")
@@ -119,8 +119,10 @@ def test_a_backbone_for_imagenet_starts_a_network_that_trains(tmp_path, caplog, 
 def test_a_backbone_for_imagenet_is_refused_for_a_frozen_network(tmp_path):
     imagenet("mobilenet_v2", tmp_path / "a.pth")
     section = {"network": TEACHER, "weights": str(tmp_path / "a.pth")}
-    with pytest.raises(DataError, match=r"a.pth: holds a backbone for ImageNet .* 'fixed: false'"):
+    with pytest.raises(
+        OptionError, match=r"weights: .*a.pth: holds a backbone for ImageNet .* 'fixed: false'"
+    ):
         SegmentationLoss(**section)
     imagenet("resnet50", tmp_path / "a.pth", old=False)
-    with pytest.raises(DataError, match="holds weights for the backbone resnet50"):
+    with pytest.raises(OptionError, match="holds weights for the backbone resnet50"):
         SegmentationLoss(**section, fixed=False)
