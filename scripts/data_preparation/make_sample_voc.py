@@ -26,7 +26,7 @@ def main() -> int:
         metavar="DIR",
         help="folders of images, which get classes in common",
     )
-    parser.add_argument("--out_dir", required=True, help="gets JPEGImages and SegmentationClass")
+    parser.add_argument("--out_dir", required=True, help="empty, or that of an earlier run")
     parser.add_argument(
         "--num_classes",
         type=whole_number(2),

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 
 from smoothkit.cli.arguments import fraction, whole_number
 from smoothkit.cli.errors import exit_code_of
 from smoothkit.ops.filters import describe_filters
+from smoothkit.ops.labels import IGNORE
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS
 from smoothkit.systems.csgis.plan import GT_FILTER, NUM_VAL_SMALL, Recipe
 from smoothkit.systems.csgis.prepare import Summary, make_voc_smooth
@@ -57,7 +59,13 @@ def main() -> int:
         num_classes=args.num_classes,
         seed=args.seed,
     )
-    made = make_voc_smooth(sources, args.out_dir, recipe, workers=args.workers)
+    made = make_voc_smooth(
+        sources,
+        args.out_dir,
+        recipe,
+        workers=args.workers,
+        warn=partial(print, file=sys.stderr),
+    )
     tell(args.out_dir, made)
     if made.left_out:
         few = ", ".join(made.left_out[:3]) + (", ..." if len(made.left_out) > 3 else "")
@@ -137,6 +145,8 @@ def tell(out_dir: str, made: Summary) -> None:
         f"{out_dir}: {made.images} images, {made.textures} textures, "
         f"{made.images * made.textures} pairs ({counts}), {made.written} written now"
     )
+    classes = ", ".join(str(number) for number in made.class_shares if number != IGNORE)
+    print(f"classes in the masks: {classes}; ignored {made.class_shares.get(IGNORE, 0):.0%}")
     for label, count in made.filters.items():
         print(f"over-smoothed by {label}: {count}")
 

@@ -68,7 +68,8 @@ def test_a_second_run_writes_nothing_and_other_settings_are_refused(
     assert run_script(MAKE, f"{FOLDERS} {FILTERS}") == 0
     assert capsys.readouterr().out.count(", 3 written now\n") == 1
     assert run_script(MAKE, f"{FOLDERS} {FILTERS} --edge_channel gray") == 2
-    told = "out: has pairs made from other settings. Give an empty folder, or the former settings."
+    told = "out: has pairs made from other settings. Give an empty folder, or the former "
+    told += "settings (edge_channel blue)."
     assert capsys.readouterr().err.strip() == told
 
 
@@ -93,6 +94,24 @@ def test_names_that_are_left_out_are_told(
     assert run_script(MAKE, f"{FOLDERS} {FILTERS} --names train.txt") == 0
     told = "train.txt: 2 names that SegmentationClass does not have: x, y"
     assert told in capsys.readouterr().out
+
+
+def test_classes_are_told_and_an_empty_val_is_warned_of(
+    run_script, small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = read_image("voc/JPEGImages/a.jpg")
+    assert run_script(MAKE, f"{FOLDERS} {FILTERS}") == 0
+    printed = capsys.readouterr()
+    assert "classes in the masks: 0, 1, 2, 3; ignored 0%\n" in printed.out
+    told = "val is empty: 0.1 of 3 pairs is less than one. Raise --val_fraction, or use more images"
+    assert printed.err.strip() == f"{told}."
+    for path in Path("voc/SegmentationClass").iterdir():
+        write_image(path, (photo[..., 0] > 127) * np.uint8(255))
+    assert run_script(MAKE, f"{FOLDERS}2 {FILTERS} --val_fraction 0.5") == 0
+    printed = capsys.readouterr()
+    assert "classes in the masks: 0; ignored " in printed.out
+    assert printed.err.startswith("voc/SegmentationClass: no mask holds a class but 0, the backgr")
+    assert printed.err.count("\n") == 1
 
 
 @pytest.mark.parametrize(

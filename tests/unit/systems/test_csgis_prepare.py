@@ -19,6 +19,7 @@ from smoothkit.ops.filters import apply_filter, parse_grid
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.ops.labels import read_labels, voc_palette
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS, draw_filter
+from smoothkit.systems.csgis.prepare import make_voc_smooth
 from smoothkit.systems.csgis.voc import Sources, select
 from support.voc import QUICK, SIZE, STEMS, contents, labels_of, make, pixels, write_voc
 
@@ -228,3 +229,54 @@ def test_the_pairs_for_validation_are_those_that_a_split_without_val_small_draws
 def test_half_of_few_pairs_for_validation_goes_to_val_small(root: Path) -> None:
     made = make(root, replace(QUICK, num_val_small=None, val_fraction=0.7))
     assert made.pairs == {"train": 3, "val": 3, "val_small": 2}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "told"),
+    [
+        (
+            {"val_fraction": 0.1, "num_val_small": None},
+            "val is empty: 0.1 of 8 pairs is less than one. Raise",
+        ),
+        ({"num_val_small": 4}, "val is empty: val_small gets all 4 pairs for validation. Raise"),
+        ({"num_val_small": 3}, None),
+        ({"num_val_small": 0}, None),
+    ],
+)
+def test_an_empty_val_is_told_before_anything_is_made(
+    root: Path, recipe: dict[str, Any], told: str | None
+) -> None:
+    lines: list[tuple[str, bool]] = []
+    sources = Sources(root / "voc", root / "tx")
+
+    def warn(line: str) -> None:
+        lines.append((line, (root / "out/train").exists()))
+
+    made = make_voc_smooth(sources, root / "out", replace(QUICK, **recipe), warn=warn)
+    assert (made.pairs["val"] == 0) == bool(told)
+    assert [(line[: len(told or "")], is_late) for line, is_late in lines] == (
+        [(told, False)] if told else []
+    )
+
+
+@pytest.mark.parametrize(("objects", "is_told"), [(255, True), (0, True), (1, False), (20, False)])
+def test_masks_without_a_class_but_the_background_are_told(
+    root: Path, objects: int, is_told: bool
+) -> None:
+    for stem in STEMS:
+        mask = np.zeros(SIZE, np.uint8)
+        mask[:3] = objects
+        Image.fromarray(mask).save(root / f"voc/SegmentationClass/{stem}.png")
+    lines: list[str] = []
+    sources = Sources(root / "voc", root / "tx")
+    made = make_voc_smooth(sources, root / "out", QUICK, warn=lines.append)
+    assert made.class_shares == ({0: 0.75, objects: 0.25} if objects else {0: 1.0})
+    assert [": no mask holds a class but 0, " in line for line in lines] == [True] * is_told
+
+
+def test_a_byte_order_mark_belongs_to_no_name(root: Path) -> None:
+    (root / "old.txt").write_text("2007_03,0\n2007_01,1\n", "utf-8-sig")
+    make(root, map_file=root / "old.txt")
+    assert stems_in(root) == ["2007_03", "2007_01"]
+    (root / "names.txt").write_text("2007_02\n2007_04\n", "utf-8-sig")
+    assert make(root, out="few", names=root / "names.txt").left_out == []

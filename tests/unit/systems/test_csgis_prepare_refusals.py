@@ -95,7 +95,10 @@ def test_of_many_faults_the_first_few_are_listed_with_their_count(root: Path) ->
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("2007_01,0\nnobody,1\n", r"map\.txt: names 'nobody', which .*tionClass does not have\."),
+        (
+            "2007_01,0\nnobody,1\n",
+            r"map\.txt: names 'nobody', which .*tionClass and .*JPEGImages do ",
+        ),
         ("2007_01,0\n2007_01,1\n", r"map\.txt:2: must be a new '<name>,<number>'"),
         ("2007_01,0\n2007_02,0\n", r"must have the numbers 0 to 1 once each"),
         ("", r"map\.txt: names no image"),
@@ -164,7 +167,12 @@ def changed_mask(root: Path) -> None:
             {"over_filters": ["l0:lam=0.06", "bilateral_opencv:d=5"]},
             "images. Give .* the former over-smoothed images.",
         ),
-        (None, {"val_fraction": 0.25}, "settings. Give an empty folder, or the former settings."),
+        (None, {"val_fraction": 0.25}, r"settings. Give .* former settings \(val_fraction 0.5\)\."),
+        (
+            None,
+            {"seed": 3},
+            r"images. Give .* former settings \(seed 0\) and over-smoothed images\.",
+        ),
         (None, {"edge_channel": "gray"}, "settings. Give an empty folder"),
     ],
 )
@@ -186,3 +194,54 @@ def test_a_pair_that_another_draw_put_into_val_small_is_named(root: Path) -> Non
     stray.rename(root / "out/val_small" / stray.name)
     with pytest.raises(DataError, match=rf"val_small.{stray.name}: is not of this draw"):
         make(root)
+
+
+@pytest.mark.parametrize("note", [None, b"[1]", b'{"seed', b"\xff\xfe"])
+def test_pairs_of_which_nothing_is_noted_are_refused(root: Path, note: bytes | None) -> None:
+    make(root)
+    path = root / "out/sources.json"
+    path.unlink()
+    if note:
+        path.write_bytes(note)
+    before = contents(root / "out")
+    with pytest.raises(DataError, match=r"sources\.json: is missing or damaged, so what the pairs"):
+        make(root)
+    assert contents(root / "out") == before
+
+
+@pytest.mark.parametrize("out", ["voc", "voc/SegmentationClass", "gt", "over", "tx", "gt/../voc"])
+def test_a_folder_of_sources_gets_no_results(root: Path, out: str) -> None:
+    before = contents(root)
+    with pytest.raises(DataError, match=r": holds what it is to be made from\. Give another"):
+        make(root, out=out, gt_dir=root / "gt", over_dir=root / "over")
+    assert contents(root) == before
+
+
+@pytest.mark.parametrize("out", ["tx/wood.png", "tx/wood.png/out"])
+def test_results_do_not_go_into_a_file(root: Path, out: str) -> None:
+    with pytest.raises(DataError, match=r"wood\.png: is a file, where a folder is to be\."):
+        make(root, out=out)
+
+
+def test_a_name_that_several_folders_lack_is_told_once(root: Path) -> None:
+    (root / "map.txt").write_text("2007_01,0\nnobody,1\n")
+    with pytest.raises(
+        DataError, match=r"names 'nobody', which .*Class and .*gt and .* do not h"
+    ) as e:
+        make(root, map_file=root / "map.txt", gt_dir=root / "gt")
+    assert str(e.value).count("nobody") == 1
+    remove(root / MASK)
+    remove(root / "over/2007_02.png")
+    with pytest.raises(
+        DataError, match=r"^\S*Class and \S*over: have no image '2007_02'\. Add it"
+    ) as e:
+        make(root, gt_dir=root / "gt", over_dir=root / "over")
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize("file", ["over/2007_02.png", PHOTO, "tx/wood.png"])
+def test_transparency_is_refused_without_speaking_of_option_files(root: Path, file: str) -> None:
+    image = read_image(root / file)
+    write_image(root / file, np.dstack([image, image[..., 0]]))
+    with pytest.raises(DataError, match=r"\.png: has an alpha channel\. Remove it\.$"):
+        make(root, over_dir=root / "over")

@@ -92,3 +92,25 @@ def test_two_photographs_of_one_name_are_refused(root: Path) -> None:
     with pytest.raises(DataError, match=r"test.a\.png: has the name of a\.png"):
         make(root)
     assert not (root / "voc").exists()
+
+
+def test_another_set_is_not_mixed_with_the_first(root: Path) -> None:
+    make(root, num_classes=3)
+    before = {path: path.read_bytes() for path in (root / "voc").rglob("*.*")}
+    told = r"voc: has masks made from other settings\. Give .* settings \(num_classes 3\)\."
+    with pytest.raises(DataError, match=told):
+        make(root, num_classes=2)
+    with pytest.raises(DataError, match=r"masks made from other images\. .* former photographs\."):
+        make_sample_voc([root / "train"], root / "voc", num_classes=3)
+    assert {path: path.read_bytes() for path in (root / "voc").rglob("*.*")} == before
+
+
+def test_a_voc_that_was_not_made_here_is_left_alone(root: Path) -> None:
+    photo = root / "voc/JPEGImages/own.jpg"
+    photo.parent.mkdir(parents=True)
+    photo.write_bytes((root / "test/c.JPG").read_bytes())
+    with pytest.raises(DataError, match=r"sources\.json: is missing or damaged, so what the masks"):
+        make(root)
+    with pytest.raises(DataError, match=r"train: holds what it is to be made from"):
+        make(root, "train")
+    assert [path.name for path in (root / "voc").rglob("*.*")] == ["own.jpg"]

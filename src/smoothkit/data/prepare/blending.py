@@ -20,11 +20,22 @@ from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.prepare.claims import checksums, claim, write_changed
 from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
-from smoothkit.ops.io import encode_image, is_whole_png, read_bytes, read_image, write_image
+from smoothkit.ops.io import (
+    decode_header,
+    decode_image,
+    encode_image,
+    is_whole_png,
+    read_bytes,
+    write_image,
+)
 
 MAP_FILE = "map.txt"
 # Where pairs may be: made in the first, moved to the others.
 PAIR_FOLDERS = ("train", "val", "val_small")
+_REFUSED = {
+    "alpha": "has an alpha channel. Remove it.",
+    "cmyk": "is a CMYK image. Convert it to RGB.",
+}
 
 
 def blend_folder(
@@ -168,13 +179,13 @@ def _move(files: Mapping[Path, Path], folder: Path) -> None:
 def read_map(path: str | Path) -> dict[str, int]:
     """Number of each ground truth, from lines ``<name up to the first dot>,<number>``.
 
-    Empty lines and blanks around names and numbers mean nothing.
+    Empty lines, blanks around names and numbers, and a byte-order mark mean nothing.
 
     Raises:
         DataError: a line that is none, or numbers that are not 0, 1, 2, ..., once each.
     """
     numbers: dict[str, int] = {}
-    lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
+    lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
     for line_number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -242,9 +253,22 @@ def read_8_bits(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR.
 
     Raises:
-        DataError: it cannot be read, or has 16 bits.
+        DataError: it cannot be read, has transparency, is CMYK, or has 16 bits.
     """
-    image = read_image(path)
+    image = read_color(path)
     if image.dtype != np.uint8:
         raise DataError(f"{path}: must have 8 bits per channel, got 16. Convert it.")
     return image
+
+
+def read_color(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 or uint16 BGR.
+
+    Raises:
+        DataError: it cannot be read, has transparency, or is CMYK.
+    """
+    data = read_bytes(path)
+    # In words of its own: decode_image names option keys, which data is not prepared with.
+    if refusal := _REFUSED.get(decode_header(data, str(path)).kind):
+        raise DataError(f"{path}: {refusal}")
+    return decode_image(data, str(path))

@@ -11,10 +11,10 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, remove_leftovers, write_json
 from smoothkit.core.parallel import in_threads, of_shard
-from smoothkit.data.prepare.blending import refuse_twins
+from smoothkit.data.prepare.blending import read_color, refuse_twins
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import apply_filter, check_filter
-from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
+from smoothkit.ops.io import to_float, to_uint8, write_image
 
 
 def make_smooth_gt(
@@ -82,7 +82,7 @@ def read_photo(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 BGR.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, has transparency, or is CMYK.
     """
-    image = read_image(path)
+    image = read_color(path)
     return image if image.dtype == np.uint8 else to_uint8(to_float(image))

@@ -13,14 +13,14 @@ import numpy as np
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.prepare.blending import PAIR_FOLDERS, read_8_bits, read_textures
-from smoothkit.data.prepare.claims import checksums
+from smoothkit.data.prepare.claims import checksums, refuse_as_output
 from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.store import image_files
 from smoothkit.ops.blend import EdgeChannel
 from smoothkit.ops.filters import Candidate, parse_candidate, parse_grid
-from smoothkit.ops.labels import NUM_CLASSES, read_labels
+from smoothkit.ops.labels import IGNORE, NUM_CLASSES, read_labels
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS, draw_filter
-from smoothkit.systems.csgis.voc import Entry, Sources, raise_faults, select
+from smoothkit.systems.csgis.voc import MASKS, PHOTOGRAPHS, Entry, Sources, raise_faults, select
 
 GT, EDGE, SEG, OVER = "gt", "edge", "seg", "over"
 FOLDERS = (*PAIR_FOLDERS, GT, EDGE, SEG, OVER)
@@ -63,7 +63,8 @@ class Plan:
         entries: files of each image.
         left_out: names of the list that do not take part.
         gt_filters, over_filters: of each image, None where the result is given.
-        num_val_small: pairs that go to ``val_small``.
+        class_shares: of the pixels of all masks by class, 255 included.
+        num_val, num_val_small: pairs that go to ``val`` and ``val_small``.
         made_from: what ``sources.json`` is to hold.
     """
 
@@ -73,6 +74,8 @@ class Plan:
     left_out: list[str]
     gt_filters: list[Candidate | None]
     over_filters: list[Candidate | None]
+    class_shares: dict[int, float]
+    num_val: int
     num_val_small: int
     made_from: dict[str, Any]
 
@@ -90,13 +93,17 @@ def make_plan(
     gt_filter = parse_candidate(recipe.gt_filter, "--gt_filter")
     strong = parse_grid(recipe.over_filters, "--over_filters")
     _refuse_own_folders(sources, out_dir)
+    voc_dir = Path(sources.voc_dir)
+    given = (sources.gt_dir, sources.over_dir, sources.tx_dir)
+    refuse_as_output(out_dir, [voc_dir, voc_dir / PHOTOGRAPHS, voc_dir / MASKS, *given])
     texture_paths = image_files(sources.tx_dir)
     selection = select(sources, recipe.seed)
     entries = selection.entries
-    num_val_small = _num_val_small(recipe, len(texture_paths) * len(entries))
+    num_val, num_val_small = _num_val(recipe, len(texture_paths) * len(entries))
     textures = read_textures(texture_paths)
-    check = partial(_faults_of, num_classes=recipe.num_classes)
-    raise_faults(fault for faults in in_threads(check, entries, workers) for fault in faults)
+    check = partial(_checked, num_classes=recipe.num_classes)
+    checked = list(in_threads(check, entries, workers))
+    raise_faults(fault for faults, _ in checked for fault in faults)
     gt_filters = [None if entry.gt else gt_filter for entry in entries]
     over_filters = [
         None if entry.over else draw_filter(entry.stem, strong, recipe.seed) for entry in entries
@@ -120,9 +127,31 @@ def make_plan(
         left_out=selection.left_out,
         gt_filters=gt_filters,
         over_filters=over_filters,
+        class_shares=_shares([counts for _, counts in checked]),
+        num_val=num_val,
         num_val_small=num_val_small,
         made_from=made_from,
     )
+
+
+def doubts(plan: Plan) -> list[str]:
+    """What is probably not meant, a line each."""
+    lines = []
+    if not plan.class_shares.keys() - {0, IGNORE}:
+        lines.append(
+            f"{plan.entries[0].mask.parent}: no mask holds a class but 0, the background. Objects "
+            f"want numbers from 1; {IGNORE} counts as none, also in masks of 0 and {IGNORE}."
+        )
+    if not plan.num_val:
+        fraction, num_pairs = plan.recipe.val_fraction, len(plan.textures) * len(plan.entries)
+        lines.append(
+            f"val is empty: val_small gets all {plan.num_val_small} pairs for validation. Raise "
+            "--val_fraction, or lower --num_val_small."
+            if plan.num_val_small
+            else f"val is empty: {fraction:g} of {num_pairs} pairs is less than one. Raise "
+            "--val_fraction, or use more images."
+        )
+    return lines
 
 
 def described(candidate: Candidate) -> dict[str, Any]:
@@ -137,39 +166,51 @@ def _refuse_own_folders(sources: Sources, out_dir: Path) -> None:
             raise DataError(f"{folder}: is where results go. Copy the images elsewhere.")
 
 
-def _num_val_small(recipe: Recipe, num_pairs: int) -> int:
-    num_val = int(recipe.val_fraction * num_pairs)
-    if recipe.num_val_small is None:
-        return min(NUM_VAL_SMALL, num_val // 2)
-    if recipe.num_val_small > num_val:
+def _num_val(recipe: Recipe, num_pairs: int) -> tuple[int, int]:
+    """Pairs of ``val`` and of ``val_small``."""
+    num_both, num_small = int(recipe.val_fraction * num_pairs), recipe.num_val_small
+    if num_small is None:
+        num_small = min(NUM_VAL_SMALL, num_both // 2)
+    if num_small > num_both:
         raise OptionError(
-            f"--num_val_small: must be at most {num_val}, the pairs for validation of {num_pairs}, "
-            f"got {recipe.num_val_small}. Lower it, or raise --val_fraction."
+            f"--num_val_small: must be at most {num_both}, the pairs for validation of "
+            f"{num_pairs}, got {num_small}. Lower it, or raise --val_fraction."
         )
-    return recipe.num_val_small
+    return num_both - num_small, num_small
 
 
-def _faults_of(entry: Entry, num_classes: int) -> list[str]:
-    """What is wrong with the files of an image, all of which are decoded."""
+def _checked(entry: Entry, num_classes: int) -> tuple[list[str], np.ndarray]:
+    """What is wrong with the files of an image, all of which are decoded, and (256,) pixels of
+    its mask by class."""
     readers: dict[Path | None, Callable[[Path], np.ndarray]] = {
         entry.photo: read_photo,
         entry.gt: read_8_bits,
         entry.mask: partial(read_labels, num_classes=num_classes),
         entry.over: read_8_bits,
     }
-    sizes, faults = {}, []
+    sizes, faults, counts = {}, [], np.zeros(256, np.int64)
     for path, read in readers.items():
         try:
             if path:
-                sizes[path] = read(path).shape[:2]
+                pixels = read(path)
+                sizes[path] = pixels.shape[:2]
+                if path == entry.mask:
+                    counts = np.bincount(pixels.ravel(), minlength=256)
         except DataError as error:
             faults.append(str(error))
     height, width = expected = sizes.get(entry.truth, (0, 0))
-    return faults + [
+    faults += [
         f"{path}: must have the size of {entry.truth}, {height}x{width}, got {size[0]}x{size[1]}."
         for path, size in sizes.items()
         if entry.truth in sizes and size != expected
     ]
+    return faults, counts
+
+
+def _shares(counts: Sequence[np.ndarray]) -> dict[int, float]:
+    """Of the pixels, by class; only classes that there are."""
+    total = np.sum(counts, axis=0)
+    return {int(c): float(total[c] / total.sum()) for c in np.flatnonzero(total)}
 
 
 def _origins(

@@ -34,6 +34,7 @@ from smoothkit.systems.csgis.plan import (
     Plan,
     Recipe,
     described,
+    doubts,
     make_plan,
 )
 from smoothkit.systems.csgis.voc import Sources
@@ -52,6 +53,7 @@ class Summary:
         pairs: by folder, how many.
         filters: by filter, how many images it has over-smoothed; empty where these were given.
         left_out: names of the list that do not take part.
+        class_shares: of the pixels of all masks by class, 255 included.
     """
 
     images: int
@@ -60,6 +62,7 @@ class Summary:
     pairs: dict[str, int]
     filters: dict[str, int]
     left_out: list[str]
+    class_shares: dict[int, float]
 
 
 def make_voc_smooth(
@@ -68,6 +71,7 @@ def make_voc_smooth(
     recipe: Recipe | None = None,
     *,
     workers: int | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Summary:
     """Make the data set, or what a run that was cut short has left to make.
 
@@ -77,6 +81,7 @@ def make_voc_smooth(
         out_dir: empty, or that of an earlier run with the same sources and recipe.
         recipe: ~ for the defaults.
         workers: threads; None for one a core.
+        warn: gets a line for each thing that is probably not meant, before anything is made.
 
     Raises:
         OptionError: a filter does not exist or cannot have these settings, or there are fewer
@@ -94,6 +99,9 @@ def make_voc_smooth(
     out_dir = Path(out_dir)
     plan = make_plan(sources, out_dir, recipe or Recipe(), workers=workers)
     claim(out_dir, plan.made_from, FOLDERS)
+    if warn:
+        for line in doubts(plan):
+            warn(line)
     for folder in (".", *FOLDERS):
         remove_leftovers(out_dir / folder)
     write_map(out_dir, [entry.stem for entry in plan.entries])
@@ -126,6 +134,7 @@ def make_voc_smooth(
         pairs={folder: len(list((out_dir / folder).glob("*.png"))) for folder in PAIR_FOLDERS},
         filters=dict(sorted(drawn.items())),
         left_out=plan.left_out,
+        class_shares=plan.class_shares,
     )
 
 

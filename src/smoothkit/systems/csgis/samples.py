@@ -17,7 +17,7 @@ from skimage.segmentation import felzenszwalb
 
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.prepare.blending import refuse_twins, stem_of
-from smoothkit.data.prepare.claims import write_changed
+from smoothkit.data.prepare.claims import checksums, claim, refuse_as_output, write_changed
 from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import encode_image, read_bytes, to_float
@@ -50,19 +50,22 @@ def make_sample_voc(
 
     Args:
         photo_dirs: folders of images, which get classes in common.
-        out_dir: made where missing; files of the same names are replaced.
+        out_dir: empty, or that of an earlier run with the same photographs and settings, which
+            ``sources.json`` keeps.
         num_classes: the background included; fewer where the photographs have fewer regions.
         seed: of the first guess of the classes.
         workers: threads; None for one a core.
 
     Raises:
-        DataError: no photographs, two of one name, one cannot be read, or a file cannot be written.
+        DataError: no photographs, two of one name, one cannot be read, ``out_dir`` holds something
+            else, or a file cannot be written.
         ValueError: ``num_classes`` is not from 2 to 255.
     """
     if not 2 <= num_classes <= IGNORE:
         raise ValueError(f"num_classes: must be from 2 to {IGNORE}, got {num_classes}.")
     paths, out_dir = [path for folder in photo_dirs for path in image_files(folder)], Path(out_dir)
     refuse_twins(paths, [stem_of(path) for path in paths])
+    refuse_as_output(out_dir, photo_dirs)
     all_regions = list(in_threads(lambda path: segment(read_photo(path)), paths, workers))
     all_features = [
         features_of(read_photo(path), regions)
@@ -75,6 +78,11 @@ def make_sample_voc(
         num_classes,
         np.random.default_rng(seed),
     )
+    sources = {
+        "photographs": checksums(paths),
+        "settings": {"num_classes": num_classes, "seed": seed},
+    }
+    claim(out_dir, sources, (PHOTOGRAPHS, MASKS), made="masks")
     ends = np.cumsum([len(area) for area in areas])[:-1]
     for path, regions, own in zip(paths, all_regions, np.split(kinds, ends), strict=True):
         labels = own[regions].astype(np.uint8)

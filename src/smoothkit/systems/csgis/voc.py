@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,18 +85,20 @@ def select(sources: Sources, seed: int = 0) -> Selection:
     needs_photos = gts is None or overs is None
     photos = _Folder(_part_of(sources.voc_dir, PHOTOGRAPHS)) if needs_photos else None
     selected, left_out = _selected(sources, gts or masks, seed)
-    faults: list[str] = []
+    folders = [folder for folder in (masks, gts, overs, photos) if folder]
+    raise_faults(
+        fault for stem in selected for fault in _name_faults(stem, folders, sources.map_file)
+    )
     entries = [
         Entry(
             stem,
-            mask=masks.find(stem, faults, sources.map_file),
-            gt=gts.find(stem, faults, sources.map_file) if gts else None,
-            over=overs.find(stem, faults, sources.map_file) if overs else None,
-            photo=photos.find(stem, faults, sources.map_file) if photos else None,
+            mask=masks.files[stem][0],
+            gt=gts.files[stem][0] if gts else None,
+            over=overs.files[stem][0] if overs else None,
+            photo=photos.files[stem][0] if photos else None,
         )
         for stem in selected
     ]
-    raise_faults(faults)
     return Selection(entries, left_out)
 
 
@@ -126,20 +128,26 @@ class _Folder:
         for path in image_files(root):
             self.files.setdefault(stem_of(path), []).append(path)
 
-    def find(self, stem: str, faults: list[str], map_file: str | Path | None) -> Path:
-        """The image of that name; what is wrong with it is added to the faults.
 
-        Args:
-            map_file: where the name is from, or ~.
-        """
-        found = self.files.get(stem, [])
-        if not found and map_file:
-            faults.append(f"{map_file}: names '{stem}', which {self.root} does not have.")
-        elif not found:
-            faults.append(f"{self.root}: has no image '{stem}'. Add it, or leave '{stem}' out.")
-        elif len(found) > 1:
-            faults.append(f"{found[1]}: has the name of {found[0].name}. Rename one of them.")
-        return found[0] if found else self.root / stem
+def _name_faults(
+    stem: str, folders: Sequence[_Folder], map_file: str | Path | None
+) -> Iterator[str]:
+    """Why there is not one image of that name in each folder.
+
+    Args:
+        map_file: where the name is from, or ~.
+    """
+    lacking = [str(folder.root) for folder in folders if stem not in folder.files]
+    if lacking and map_file:
+        verb = "does" if len(lacking) == 1 else "do"
+        yield f"{map_file}: names '{stem}', which {' and '.join(lacking)} {verb} not have."
+    elif lacking:
+        verb = "has" if len(lacking) == 1 else "have"
+        yield f"{' and '.join(lacking)}: {verb} no image '{stem}'. Add it, or leave it out."
+    for folder in folders:
+        found = folder.files.get(stem, [])
+        if len(found) > 1:
+            yield f"{found[1]}: has the name of {found[0].name}. Rename one of them."
 
 
 def _part_of(voc_dir: str | Path, part: str) -> Path:
@@ -173,7 +181,7 @@ def _selected(sources: Sources, pool: _Folder, seed: int) -> tuple[list[str], li
 
 def _listed(path: str | Path, pool: _Folder) -> dict[str, None]:
     """Names in a file of VOC's ``ImageSets``, where a class may stand behind a blank."""
-    lines = read_bytes(path).decode("utf-8", errors="replace").splitlines()
+    lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
     lines = [line.strip() for line in lines if line.strip()]
     return dict.fromkeys(line if line in pool.files else line.split()[0] for line in lines)
 
