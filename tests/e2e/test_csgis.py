@@ -214,7 +214,7 @@ def two_steps(options: dict[str, Any]) -> None:
     options["logger"]["save_checkpoint_freq"] = 2
 
 
-def test_a_teacher_that_learns_along_is_one_in_two_processes(csgis, run_python):
+def test_a_teacher_that_learns_along_goes_on_learning_in_two_processes(csgis, run_python):
     pair = csgis(change=two_steps)
     done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", pair)
     assert done.returncode == 0, done.stderr

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from smoothkit.core.devices import device_faults
-from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.errors import DataError, Fault
 from smoothkit.core.options import OptionFile
 from smoothkit.core.registry import (
     ARCH_REGISTRY,
@@ -35,10 +35,11 @@ from smoothkit.core.signature import (
     unread_keys,
     value_faults,
 )
+from smoothkit.engine.check_step import companion_faults, idle_optimizer_faults, step_faults
 from smoothkit.metrics import image_parameters
 from smoothkit.models.critic import is_adversarial
 from smoothkit.models.optim import optimizer_faults, scheduler_faults
-from smoothkit.models.step import TERM_KEYS, loss_sections, readers, unset_option
+from smoothkit.models.step import TERM_KEYS, loss_sections
 
 _NETWORK = re.compile(r"network_\w+")
 _NETWORK_PATHS = re.compile(r"(pretrain_network|strict_load|param_key)_\w+|ignore_resume_networks")
@@ -97,7 +98,7 @@ def check(file: OptionFile, *, is_train: bool | None = None, known: Sequence[Fau
         _check_train(options.get("train"), report, model if is_foreign else None)
     if is_train and not is_foreign:
         _check_critic(options, report)
-        _check_step(options, report, model)
+        report.faults += step_faults(options, model, report.faults)
     _check_val(options.get("val"), report, model if is_foreign else None)
     for key in ("logger", "val"):
         if isinstance(options.get(key), Mapping):
@@ -217,72 +218,9 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
         report.faults.append(Fault("train", f"needs one of 'total_iter' and 'total_epochs'.{hint}"))
     if foreign is not None:
         _refuse_ours(train, foreign, report)
-    _check_companions(train, report)
+    report.faults += companion_faults(train)
     if foreign is None:
-        _refuse_idle_optimizers(train, optimizers, report)
-
-
-def _refuse_idle_optimizers(
-    train: Mapping[str, Any], optimizers: Sequence[str], report: Report
-) -> None:
-    """An optimiser of a network that no loss brings, or that is frozen there."""
-    letters = {
-        letter
-        for section in loss_sections(train).values()
-        for letter in _companions(_found(LOSS_REGISTRY, section["type"]), section)
-    }
-    for key in optimizers:
-        letter = key.removeprefix("optim_")
-        if letter not in ("g", "d", *letters):
-            message = "steps no network: no loss brings one of this name that trains. Remove it."
-            report.faults.append(Fault(f"train.{key}", message))
-
-
-def _check_companions(train: Mapping[str, Any], report: Report) -> None:
-    """The networks that losses bring along; one that trains comes with an optimiser."""
-    for name, section in loss_sections(train).items():
-        loss = _found(LOSS_REGISTRY, section["type"])
-        for key in getattr(loss, "companions", {}).values():
-            if isinstance(section.get(key), Mapping):
-                report.faults += ARCH_REGISTRY.faults(section[key], f"train.{name}_opt.{key}")
-        for letter, key in _companions(loss, section).items():
-            if section.get(key) is not None and f"optim_{letter}" not in train:
-                message = f"needs 'optim_{letter}', the optimiser of train.{name}_opt.{key}."
-                report.faults.append(Fault("train", message))
-
-
-def _companions(loss: Any, section: Mapping[str, Any]) -> Mapping[str, str]:
-    """Letter -> option of the networks that train along with a loss under its options."""
-    chosen = getattr(loss, "companions_for", None)
-    found: Mapping[str, str] = chosen(section) if chosen else getattr(loss, "companions", {})
-    return found
-
-
-def _check_step(options: Mapping[str, Any], report: Report, model: Any) -> None:
-    """What losses, model and training set need of each other, where each is right by itself."""
-    if model is None:
-        return
-    involved = {"", "train", "datasets", "network_g", *parameters(model)}
-    if any(fault.where.partition(".")[0] in involved for fault in report.faults):
-        return
-    try:
-        read = readers(options["train"])
-    except OptionError as error:
-        report.faults += error.faults
-        return
-    for value, sections in read.items():
-        if path := unset_option(options, value):
-            who = " and ".join(sections)
-            message = f"must be set: '{value}' is read by {who}. Set it, or leave that out."
-            report.faults.append(Fault(path, message))
-    for name, section in loss_sections(options["train"]).items():
-        loss = LOSS_REGISTRY.get(section["type"])
-        report.faults += getattr(loss, "faults_in", _none)(options, f"train.{name}_opt")
-    report.faults += getattr(model, "faults", _none)(options)
-
-
-def _none(*_: Any) -> list[Fault]:
-    return []
+        report.faults += idle_optimizer_faults(train, optimizers)
 
 
 def _check_critic(options: Mapping[str, Any], report: Report) -> None:

@@ -305,3 +305,12 @@ def test_photographs_are_not_replaced_by_their_ground_truths(tmp_path: Path) -> 
     write_images(tmp_path, "a.png")
     with pytest.raises(DataError, match="holds the photographs, which would be replaced"):
         make_smooth_gt(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("own", ["tx", "gt"])
+def test_pairs_are_not_written_among_what_they_are_made_from(tmp_path: Path, own: str) -> None:
+    for folder in ("tx", "gt"):
+        write_images(tmp_path / folder, "a.png")
+    with pytest.raises(DataError, match="holds what it is to be made from"):
+        blend_folder(tmp_path / "tx", tmp_path / "gt", tmp_path / own)
+    assert [path.name for path in (tmp_path / own).iterdir()] == ["a.png"]

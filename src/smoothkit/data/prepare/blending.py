@@ -17,7 +17,7 @@ from tqdm import tqdm
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads, of_shard
-from smoothkit.data.prepare.claims import checksums, claim, write_changed
+from smoothkit.data.prepare.claims import checksums, claim, refuse_as_output, write_changed
 from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.blend import EdgeChannel, edge_map, grey_texture, observation
 from smoothkit.ops.io import (
@@ -70,6 +70,7 @@ def blend_folder(
     instead of the file system's order; the map and the checksums are ours.
     """
     out_dir = Path(out_dir)
+    refuse_as_output(out_dir, [texture_dir, gt_dir])
     texture_paths = image_files(texture_dir)
     gt_paths = _numbered(image_files(gt_dir), map_file)
     textures = read_textures(texture_paths)

@@ -9,6 +9,8 @@ Source: arXiv:2209.00977 and its code, whose parameter names these networks have
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from smoothkit.archs.hdc import (
@@ -38,8 +40,28 @@ __all__ = [
 ]
 
 
+class _AttendingNet(EdgeRefineNet):
+    """JESS-Net with a gate wherever maps are joined, named ``<name>1`` and ``<name>2``."""
+
+    def __init__(
+        self, sizes: tuple[int, int, int, int], gate: Callable[[int], nn.Module], name: str
+    ) -> None:
+        super().__init__(*edge_refine_parts(*sizes))
+        in_c, out_c, dim, _ = sizes
+        self._gates = (f"{name}1", f"{name}2")
+        for gate_name, channels in zip(self._gates, (dim + 1, dim + 1 + out_c), strict=True):
+            self.add_module(gate_name, gate(channels))
+        self.io = ImageIO(channels=in_c)
+
+    def attend_edges(self, joined: Tensor) -> Tensor:
+        return getattr(self, self._gates[0])(joined)
+
+    def attend_coarse(self, joined: Tensor) -> Tensor:
+        return getattr(self, self._gates[1])(joined)
+
+
 @ARCH_REGISTRY.register(aliases=("HDC_cbam",))
-class CBAMSmoothingNet(EdgeRefineNet):
+class CBAMSmoothingNet(_AttendingNet):
     """JESS-Net with attention to channels and pixels wherever maps are joined.
 
     The attention takes means and maxima over the whole map, so that an output pixel depends on the
@@ -52,20 +74,11 @@ class CBAMSmoothingNet(EdgeRefineNet):
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:
-        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block))
-        self.cbam1 = CBAM(dim + 1)
-        self.cbam2 = CBAM(dim + 1 + out_c)
-        self.io = ImageIO(channels=in_c)
-
-    def attend_edges(self, joined: Tensor) -> Tensor:
-        return self.cbam1(joined)
-
-    def attend_coarse(self, joined: Tensor) -> Tensor:
-        return self.cbam2(joined)
+        super().__init__((in_c, out_c, dim, num_block), CBAM, "cbam")
 
 
 @ARCH_REGISTRY.register
-class ECASmoothingNet(EdgeRefineNet):
+class ECASmoothingNet(_AttendingNet):
     """JESS-Net with attention to channels wherever maps are joined.
 
     Not compatible with the published ``HDC_att``, which cannot run and would draw its convolutions
@@ -79,16 +92,7 @@ class ECASmoothingNet(EdgeRefineNet):
     """
 
     def __init__(self, in_c: int = 3, out_c: int = 3, dim: int = 64, num_block: int = 12) -> None:
-        super().__init__(*edge_refine_parts(in_c, out_c, dim, num_block))
-        self.eca1 = ECA(dim + 1)
-        self.eca2 = ECA(dim + 1 + out_c)
-        self.io = ImageIO(channels=in_c)
-
-    def attend_edges(self, joined: Tensor) -> Tensor:
-        return self.eca1(joined)
-
-    def attend_coarse(self, joined: Tensor) -> Tensor:
-        return self.eca2(joined)
+        super().__init__((in_c, out_c, dim, num_block), ECA, "eca")
 
 
 @ARCH_REGISTRY.register(aliases=("PDP_edge_refine",))
