@@ -9,9 +9,9 @@ import torch
 import yaml
 
 from smoothkit.models import build_model
-from smoothkit.models.predictor import named_outputs
 from support.fill import fill
 from support.oracle import Case
+from support.rounding import TURNED, to_float64, turn_relus
 
 OPTIONS = Path(__file__).parents[2] / "options" / "train" / "jess"
 FILES = {
@@ -44,13 +44,8 @@ def test_the_preset_reference_makes_the_recorded_step(name):
     case = Case("smoothing", name)
     model = build_model(options_of(case, FILES[name]))
     model.net.load_state_dict(fill(model.net.state_dict()))
-    batch = batch_of(case)
-    with torch.no_grad():
-        model.net.train()
-        statistics = {k: v.clone() for k, v in model.net.state_dict().items()}
-        pred = named_outputs(model.net, model.net(batch["lq"]))["pred"]
-        model.net.load_state_dict(statistics)
-    case.close(pred, "pred")
+    turn_relus(model.net, TURNED.get(name, {}))
+    batch = to_float64(model, batch_of(case))
     model.update_learning_rate(1)
     model.feed_data(batch)
     model.optimize_parameters(1)
