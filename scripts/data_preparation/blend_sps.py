@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.blending import blend_folder
 
@@ -48,4 +48,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

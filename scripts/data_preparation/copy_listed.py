@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.systems.lsa.listed import copy_listed
 
 
@@ -32,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -9,7 +9,7 @@ import argparse
 import sys
 from typing import get_args
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.lmdb_store import Encoding, create_lmdb
 from smoothkit.data.store import open_store
 
@@ -46,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -8,11 +8,12 @@ import sys
 from tqdm import tqdm
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.hggt_sr.low_quality import enlarge_folder
+from smoothkit.cli.process import run_command
 
 
 def main() -> int:
+    from smoothkit.systems.hggt_sr.low_quality import enlarge_folder
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -28,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

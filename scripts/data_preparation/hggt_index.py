@@ -11,15 +11,16 @@ import sys
 from pathlib import Path
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.hggt_sr.labels import counts, odd_labels, read_labels, unanimous
-from smoothkit.systems.hggt_sr.prepare import folder_faults, gather, labelled_files
+from smoothkit.cli.process import run_command
 
 DEFAULT_ANNOTATORS = 3
 WORDS = ("positive", "similar", "negative")
 
 
 def main() -> int:
+    from smoothkit.systems.hggt_sr.labels import counts, odd_labels, read_labels, unanimous
+    from smoothkit.systems.hggt_sr.prepare import folder_faults, gather, labelled_files
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,4 +67,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

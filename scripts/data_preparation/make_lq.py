@@ -11,14 +11,15 @@ from collections.abc import Mapping
 
 from tqdm import tqdm
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.errors import OptionError
 from smoothkit.core.options import read_options
-from smoothkit.engine.published import in_our_form
-from smoothkit.systems.hggt_sr.low_quality import degrade_folder
 
 
 def main() -> int:
+    from smoothkit.engine.published import in_our_form
+    from smoothkit.systems.hggt_sr.low_quality import degrade_folder
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -39,4 +40,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -10,7 +10,7 @@ import argparse
 import os
 import sys
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.samples import PHOTOGRAPHS, TEST_PHOTOGRAPHS, make_samples
 
 
@@ -61,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

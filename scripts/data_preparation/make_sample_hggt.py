@@ -10,7 +10,7 @@ import argparse
 import sys
 from fnmatch import fnmatch
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.store import image_files
 from smoothkit.systems.hggt_sr.labels import counts, read_labels
 from smoothkit.systems.hggt_sr.samples import make_sample_hggt
@@ -37,4 +37,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -11,7 +11,7 @@ import sys
 from fnmatch import fnmatch
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
 from smoothkit.data.store import image_files
 from smoothkit.systems.lsa.samples import (
@@ -71,4 +71,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -11,7 +11,7 @@ import argparse
 import sys
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.systems.csgis.samples import make_sample_voc
 
 
@@ -51,4 +51,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -15,7 +15,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.filtering import make_smooth_gt
 from smoothkit.ops.filters import BYTE_FILTERS, FILTERS, describe_filters, parse_grid, parse_setting
@@ -106,4 +106,4 @@ def follow(done: Iterable[tuple[Path, str | None]]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -13,7 +13,7 @@ import sys
 from tqdm import tqdm
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.systems.lsa.trimap import LARGEST_RADIUS, LEAST_RADIUS
 from smoothkit.systems.lsa.trimaps import AlphaRule, MaskRule, make_trimaps
 
@@ -76,4 +76,4 @@ def rule_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> AlphaR
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -13,7 +13,7 @@ import sys
 from functools import partial
 
 from smoothkit.cli.arguments import fraction, whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.ops.filters import describe_filters
 from smoothkit.ops.labels import IGNORE
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS
@@ -152,4 +152,4 @@ def tell(out_dir: str, made: Summary) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -10,11 +10,12 @@ import argparse
 import sys
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.hggt_sr.prepare import choose_images
+from smoothkit.cli.process import run_command
 
 
 def main() -> int:
+    from smoothkit.systems.hggt_sr.prepare import choose_images
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -31,4 +32,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

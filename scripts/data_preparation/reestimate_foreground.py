@@ -11,11 +11,12 @@ import argparse
 import sys
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
-from smoothkit.systems.lsa.prepare import INITS, reestimate_foregrounds
+from smoothkit.cli.process import run_command
 
 
 def main() -> int:
+    from smoothkit.systems.lsa.prepare import INITS, reestimate_foregrounds
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -60,4 +61,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

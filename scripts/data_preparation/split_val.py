@@ -9,7 +9,7 @@ import argparse
 import sys
 
 from smoothkit.cli.arguments import fraction
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.prepare.blending import split_val
 
 
@@ -30,4 +30,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from smoothkit.cli.errors import exit_code_of
-from smoothkit.cli.multi_gt import add_arguments, run_table
+from smoothkit.cli.process import run_command
 
 
 def main() -> int:
+    from smoothkit.cli.multi_gt import add_arguments, run_table
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -28,4 +29,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

@@ -10,12 +10,13 @@ import argparse
 import os
 import sys
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.ops.filters import parse_candidate
-from smoothkit.systems.jess.compare import GRIDS, compare, report, write_comparison
 
 
 def main() -> int:
+    from smoothkit.systems.jess.compare import GRIDS, compare, report, write_comparison
+
     is_quick = os.environ.get("SMOOTHKIT_QUICK") == "1"
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -83,4 +84,4 @@ def named(text: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

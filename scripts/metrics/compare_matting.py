@@ -14,18 +14,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
-from smoothkit.systems.lsa.classical import METHODS
-from smoothkit.systems.lsa.comparison import (
-    compare,
-    read_test_set,
-    report,
-    write_comparison,
-)
 
 
 def main() -> int:
+    from smoothkit.systems.lsa.classical import METHODS
+    from smoothkit.systems.lsa.comparison import compare, read_test_set, report, write_comparison
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,4 +59,4 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

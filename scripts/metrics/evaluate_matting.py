@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import get_args
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.store import open_store
-from smoothkit.engine.tables import write_tables
-from smoothkit.systems.lsa.evaluation import Stores, evaluate_mattes
-from smoothkit.systems.lsa.metric import Definition, Region
 
 METRICS = ("sad", "mse", "grad", "conn")
 
 
 def main() -> int:
+    from smoothkit.systems.lsa.metric import Definition, Region
+
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -62,6 +61,9 @@ def main() -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure, write and tell."""
+    from smoothkit.engine.tables import write_tables
+    from smoothkit.systems.lsa.evaluation import Stores, evaluate_mattes
+
     options = {"definition": args.definition, "region": args.region}
     table, skipped = evaluate_mattes(
         Stores(
@@ -84,4 +86,4 @@ def evaluate(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

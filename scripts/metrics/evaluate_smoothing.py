@@ -9,19 +9,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_text
 from smoothkit.data.protocols import Protocol
 from smoothkit.data.store import open_store
-from smoothkit.engine.folder_evaluation import Evaluation, evaluate_folders
-from smoothkit.engine.gallery import gallery
-from smoothkit.engine.result_lines import ResultLine, append_result, read_results
-from smoothkit.engine.tables import write_tables
-from smoothkit.metrics import is_higher_better
-from smoothkit.metrics.perceptual import find_weights
+
+if TYPE_CHECKING:
+    from smoothkit.engine.folder_evaluation import Evaluation
 
 
 def main() -> int:
@@ -55,6 +52,9 @@ def main() -> int:
 
 def evaluate(args: argparse.Namespace) -> int:
     """Measure, write and tell."""
+    from smoothkit.engine.folder_evaluation import evaluate_folders
+    from smoothkit.metrics.perceptual import find_weights
+
     metrics = {"psnr": {"type": "psnr"}, "ssim": {"type": "ssim"}}
     try:
         find_weights(weights=args.lpips_weights)
@@ -84,6 +84,11 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def write(evaluation: Evaluation, args: argparse.Namespace, metrics: dict) -> None:
     """Tables, gallery and, where asked for, the line of means."""
+    from smoothkit.engine.gallery import gallery
+    from smoothkit.engine.result_lines import ResultLine, append_result, read_results
+    from smoothkit.engine.tables import write_tables
+    from smoothkit.metrics import is_higher_better
+
     table = evaluation.table
     out_dir = Path(args.out_dir or Path("results/evaluation") / table.dataset)
     write_tables([table], out_dir)
@@ -104,4 +109,4 @@ def write(evaluation: Evaluation, args: argparse.Namespace, metrics: dict) -> No
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

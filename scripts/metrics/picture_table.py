@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from smoothkit.cli.arguments import whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.data.store import image_files, results_of
 from smoothkit.engine.picture_table import picture_table
 from smoothkit.ops.io import read_image, to_float, write_image
@@ -79,4 +79,4 @@ def _column(text: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    sys.exit(exit_code_of(main))
+    sys.exit(run_command(main))

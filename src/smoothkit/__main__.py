@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from smoothkit import __version__
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 
 _FOLDER = "smoothkit.cli"
 # Modules of that folder which are parts of commands, not commands.
-_PARTS = ("arguments", "errors", "multi_gt", "pictures", "reference_page")
+_PARTS = ("arguments", "multi_gt", "pictures", "process", "reference_page")
 
 
 def commands() -> list[str]:
@@ -25,7 +25,10 @@ def commands() -> list[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; 2 for an error of the user's."""
-    argv = list(sys.argv[1:] if argv is None else argv)
+    return run_command(lambda: _run(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m smoothkit", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     wanted = argv[:1] if argv[:1] and argv[0] in commands() else commands()
@@ -43,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         args.settings += rest
-    return exit_code_of(lambda: args.run(args))
+    code: int = args.run(args)
+    return code
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from smoothkit.cli.arguments import add_arithmetic, add_pictures, whole_number
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; 0 at the end, 2 if an input could not be used or the user has to put something right."""
     args = parser().parse_args(argv)
-    return exit_code_of(lambda: _run(args))
+    return run_command(lambda: _run(args))
 
 
 def _run(args: argparse.Namespace) -> int:

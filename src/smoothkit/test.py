@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 from smoothkit.train import add_shared
 
 
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Test; 0 at the end, 2 for an error of the user's."""
     args = parser().parse_args(argv)
-    return exit_code_of(lambda: _test(args))
+    return run_command(lambda: _test(args))
 
 
 def _test(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +45,7 @@ def add_shared(made: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; 0 at the end, 2 for an error of the user's, 128 + signal where stopped by one."""
     args = parser().parse_args(argv)
-    return exit_code_of(lambda: _train(args))
+    return run_command(lambda: _train(args))
 
 
 def _train(args: argparse.Namespace) -> int:

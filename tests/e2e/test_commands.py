@@ -9,7 +9,7 @@ import pytest
 
 from smoothkit.__main__ import main
 from smoothkit.cli import doctor
-from smoothkit.cli.errors import exit_code_of
+from smoothkit.cli.process import run_command
 
 
 @pytest.mark.parametrize("module", ["smoothkit.train", "smoothkit.test", "smoothkit"])
@@ -56,5 +56,5 @@ def test_an_interrupted_command_ends_in_one_line(capfd):
     def command() -> int:
         raise KeyboardInterrupt
 
-    assert exit_code_of(command) == 130
+    assert run_command(command) == 130
     assert capfd.readouterr().err == "interrupted\n"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shutil
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+
+from smoothkit.core.cpu import COUNTS, SPINNING, cpu_limits, usable_cpus
 
 _SHOWN = ("smoothkit", "torch", "torchvision", "numpy", "opencv-python", "basicsr", "scipy",
           "scikit-image", "lmdb", "lpips", "setuptools", "safetensors")  # fmt: skip
@@ -49,6 +52,10 @@ def facts() -> Iterator[str]:
         held = [f"{name} {_version(name)}" for name in names if _version(name)]
         yield f"{group}: {', '.join(held) or 'not installed'}"
     yield from _device_facts()
+    limits = ", ".join(f"{what} {count}" for what, count in cpu_limits().items())
+    yield f"usable CPUs: {usable_cpus()} (limits: {limits})"
+    threads = [f"{name}={os.environ[name]}" for name in (*COUNTS, *SPINNING) if name in os.environ]
+    yield f"thread settings: {', '.join(threads) or 'none'}"
     yield f"free disk here: {_free_gb():.1f} GB"
 
 

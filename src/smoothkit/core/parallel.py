@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import OptionError
 
 Item = TypeVar("Item")
@@ -21,9 +21,9 @@ def in_threads(
     The first error ends it: what has not begun is left out.
 
     Args:
-        workers: at a time; None for one a core.
+        workers: at a time; None for one for each usable CPU.
     """
-    with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(workers or usable_cpus()) as pool:
         futures = [pool.submit(function, item) for item in items]
         try:
             for future in futures:

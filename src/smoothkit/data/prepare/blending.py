@@ -59,7 +59,7 @@ def blend_folder(
         out_dir: made where missing; gets ``train``, ``edge``, ``map.txt`` and ``sources.json``.
         edge_channel: what the edges are taken from; see ``edge_map``.
         map_file: numbers of the ground truths from an earlier data set, instead of name order.
-        workers: threads; None for one a core.
+        workers: threads; None for one for each usable CPU.
         shard: (I, N) makes the pairs of every N-th ground truth, from the I-th on. Several shards
             may write into one ``out_dir``.
 

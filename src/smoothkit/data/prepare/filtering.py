@@ -34,7 +34,7 @@ def make_smooth_gt(
             than ``filter.json``, which says what they are made by.
         method: a name of ``FILTERS``.
         settings: keyword arguments of the filter.
-        workers: images at a time; None for one a core.
+        workers: images at a time; None for one for each usable CPU.
         shard: (I, N) takes every N-th photograph, from the I-th on.
 
     Raises:

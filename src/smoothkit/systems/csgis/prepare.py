@@ -80,7 +80,7 @@ def make_voc_smooth(
             unchanged, or written in VOC's palette where they are stored as colours.
         out_dir: empty, or that of an earlier run with the same sources and recipe.
         recipe: ~ for the defaults.
-        workers: threads; None for one a core.
+        workers: threads; None for one for each usable CPU.
         warn: gets a line for each thing that is probably not meant, before anything is made.
 
     Raises:

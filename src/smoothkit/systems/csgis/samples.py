@@ -54,7 +54,7 @@ def make_sample_voc(
             ``sources.json`` keeps.
         num_classes: the background included; fewer where the photographs have fewer regions.
         seed: of the first guess of the classes.
-        workers: threads; None for one a core.
+        workers: threads; None for one for each usable CPU.
 
     Raises:
         DataError: no photographs, two of one name, one cannot be read, ``out_dir`` holds something

@@ -84,7 +84,7 @@ def multi_gt(
         metrics: its names.
         suffix: behind the names of results; ~: what stands behind the last underscore.
         title: of the outcome; ~: the folder's name.
-        workers: sets at a time; None for one a core.
+        workers: sets at a time; None for one for each usable CPU.
 
     Raises:
         DataError: a folder is missing or empty, or sets of two ranges have one name.

@@ -54,7 +54,7 @@ def choose_ground_truths(
         photo_dir: images; of 16 bits the upper 8 are kept, as pairs are blended in bytes.
         out_dir: gets the folders that the module names.
         candidates: what to try.
-        workers: photographs at a time; None for one a core.
+        workers: photographs at a time; None for one for each usable CPU.
         shard: (I, N) takes every N-th photograph, from the I-th on.
 
     Raises:

@@ -67,7 +67,7 @@ def evaluate_mattes(
         metrics: sections as in an option file, ``{'type': NAME, **options}``, by column.
         title: of the table.
         levels: what to do with trimaps of other levels than 0, 128 and 255.
-        workers: threads; None for one a core.
+        workers: threads; None for one for each usable CPU.
 
     Raises:
         DataError: a folder has two images of one stem.

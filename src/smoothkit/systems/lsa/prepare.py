@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import as_json, remove_leftovers, write_bytes, write_json
 from smoothkit.core.parallel import in_threads
@@ -75,7 +75,7 @@ def reestimate_foregrounds(
         truncate: 8-bit levels are cut off as in the published code, not rounded; in float64, which
             takes two to three times as long.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        workers: images at a time; None for one a core.
+        workers: images at a time; None for one for each usable CPU.
         overwrite: remove the results that are there first, whatever they were made with.
 
     Raises:
@@ -114,7 +114,7 @@ def reestimate_foregrounds(
 
     kept = in_threads(is_kept, list(targets), workers)
     missing = [stem for stem, is_done in zip(targets, kept, strict=True) if not is_done]
-    workers = min(workers or os.cpu_count() or 1, len(missing) or 1)
+    workers = min(workers or usable_cpus(), len(missing) or 1)
     threads = torch.get_num_threads()
     # An accelerator has one image at a time, while files are read and written beside it.
     turn = nullcontext() if chosen.type == "cpu" else threading.Lock()

@@ -72,7 +72,7 @@ def build_test_set(
         sources: 8-bit images; alphas may have 16.
         out_dir: made where missing.
         per_foreground: backgrounds that each foreground takes.
-        workers: threads; None for one a core.
+        workers: threads; None for one for each usable CPU.
 
     Raises:
         DataError: too few backgrounds; files that are missing, unreadable, of another size or not

@@ -125,7 +125,7 @@ def make_trimaps(
     Args:
         source_dir: grey images, or colour images with equal channels.
         out_dir: made where missing.
-        workers: images at a time; None for one a core.
+        workers: images at a time; None for one for each usable CPU.
 
     Raises:
         DataError: two would get one name, ``out_dir`` is a file or ``source_dir``, or holds other
