@@ -39,7 +39,9 @@ def main() -> None:
     )
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--calls", type=int, default=5, help="of each task, one after the other")
+    parser.add_argument(
+        "--seconds", type=float, default=1.0, help="of each task in a round; at least two calls"
+    )
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args = parser.parse_args()
     serve() if args.serve else compare(args)
@@ -52,13 +54,14 @@ def compare(args: argparse.Namespace) -> None:
         servers = {name: stack.enter_context(server(name)) for name in args.variants}
         for ask in servers.values():
             for task in args.tasks:
-                ask(task, 1)  # warm
-        for _ in range(args.rounds):
+                ask(task, 0.0)  # warm
+        for number in range(args.rounds):
             for load, count in loads.items():
+                print(f"round {number + 1}: {load}", file=sys.stderr)
                 with busy(count):
                     for task in args.tasks:
                         for name, ask in servers.items():
-                            times.setdefault((task, load, name), []).extend(ask(task, args.calls))
+                            times.setdefault((task, load, name), []).extend(ask(task, args.seconds))
     medians = {key: statistics.median(values) for key, values in times.items()}
     report(
         what="tasks beside busy processes",
@@ -93,7 +96,7 @@ def settings(variant: str) -> dict[str, str]:
 
 
 @contextmanager
-def server(variant: str) -> Iterator[Callable[[str, int], list[float]]]:
+def server(variant: str) -> Iterator[Callable[[str, float], list[float]]]:
     """A process that runs tasks, and a function that asks it to."""
     inherited = {name: v for name, v in os.environ.items() if name not in SPINNING}
     command = [sys.executable, __file__, "--serve"]
@@ -107,8 +110,8 @@ def server(variant: str) -> Iterator[Callable[[str, int], list[float]]]:
         assert process.stdin
         assert process.stdout
 
-        def ask(task: str, calls: int) -> list[float]:
-            print(task, calls, file=process.stdin, flush=True)
+        def ask(task: str, seconds: float) -> list[float]:
+            print(task, seconds, file=process.stdin, flush=True)
             return json.loads(process.stdout.readline())
 
         yield ask
@@ -129,18 +132,18 @@ def busy(count: int) -> Iterator[None]:
 
 
 def serve() -> None:
-    """Read 'task calls' lines, answer with the seconds of each call."""
+    """Read 'task seconds' lines, answer with the seconds of each call in that time."""
     made: dict[str, Callable[[], object]] = {}
     for line in sys.stdin:
-        task, calls = line.split()
+        task, limit = line.split()
         if task not in made:
             made[task] = TASKS[task]()
-        seconds = []
-        for _ in range(int(calls)):
+        taken: list[float] = []
+        while len(taken) < 2 or sum(taken) < float(limit):
             started = time.perf_counter()
             made[task]()
-            seconds.append(time.perf_counter() - started)
-        print(json.dumps(seconds), flush=True)
+            taken.append(time.perf_counter() - started)
+        print(json.dumps(taken), flush=True)
 
 
 def training() -> Callable[[], object]:

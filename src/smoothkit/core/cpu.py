@@ -12,7 +12,9 @@ from pathlib import Path
 # milliseconds, which is lost time where another program has one of the cores: the thread that all
 # wait for is then the one without a core. Values chosen with benchmarks/contention.py.
 SPINNING = {
-    "GOMP_SPINCOUNT": "20000",  # GNU's OpenMP, in PyTorch for Linux; turns
+    # GNU's OpenMP, in PyTorch for Linux; turns, some 20 microseconds. It takes as many itself where
+    # it knows that there are more threads than cores.
+    "GOMP_SPINCOUNT": "1000",
     "KMP_BLOCKTIME": "1",  # Intel's and LLVM's, in PyTorch for macOS and of conda; milliseconds
 }
 # Who sets one of these has decided about spinning already.
