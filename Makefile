@@ -1,6 +1,6 @@
 PYTHON := .venv/bin/python
 
-.PHONY: env test lint demo bench
+.PHONY: env test lint demo bench gpu
 
 # The environment, where it is not there yet.
 env: .venv/.made
@@ -22,3 +22,7 @@ demo: env
 
 bench: env
 	for script in benchmarks/*.py; do $(PYTHON) $$script || exit 1; done
+
+# Tests and measurements on a GPU; on the CPU a trial of them.
+gpu: env
+	PYTHON=$(PYTHON) sh scripts/gpu_check.sh

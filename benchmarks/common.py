@@ -8,7 +8,7 @@ import platform
 import resource
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,44 @@ def interleaved(
         for name, function in functions.items():
             times[name].append(_seconds(function))
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def step_of(model: Any) -> Callable[[Any], float]:
+    """One training step of a model with BasicSR's protocol, which takes a batch; gives its loss."""
+
+    def step(data: Any) -> float:
+        model.feed_data(data)
+        model.optimize_parameters(1)
+        return float(model.get_current_log()["l_total"])
+
+    return step
+
+
+def compare_steps(
+    steps: dict[str, Callable[[Any], float]], batches: Sequence[Any], repeats: int, **facts: Any
+) -> None:
+    """Report training steps of the same network: their times, and their losses, beside ``plain``.
+
+    Args:
+        steps: by name, one of them ``plain``; each takes a batch and gives its loss.
+        batches: what every one of them learns from before it is timed.
+        repeats: of which the median time is taken.
+        facts: to report as well.
+    """
+    losses = {name: [step(b) for b in batches] for name, step in steps.items()}
+    seconds = interleaved(
+        {name: lambda step=step: step(batches[0]) for name, step in steps.items()}, repeats
+    )
+    others = [name for name in steps if name != "plain"]
+    report(
+        **facts,
+        seconds=seconds,
+        times_faster={name: seconds["plain"] / seconds[name] for name in others},
+        largest_relative_difference_of_losses={
+            name: max(abs(a / b - 1) for a, b in zip(losses[name], losses["plain"], strict=True))
+            for name in others
+        },
+    )
 
 
 def peak_megabytes() -> int:

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-import torchvision
-from common import interleaved, report
+from common import compare_steps, step_of
 from torch import Tensor
+from vgg import random_features
 
 from smoothkit.archs import build_network
 from smoothkit.core.options import read_options, thaw
@@ -57,22 +57,15 @@ def main() -> None:
         weights = write_weights(Path(folder))
         steps: dict[str, Step] = {"plain": plain_step(args, weights, device)}
         steps |= {name: our_step(args, OURS[name], weights) for name in args.only}
-    losses = {name: [step(b) for b in batches] for name, step in steps.items()}
-    seconds = interleaved(
-        {name: lambda step=step: step(batches[0]) for name, step in steps.items()}, args.repeats
-    )
-    report(
+    compare_steps(
+        steps,
+        batches,
+        args.repeats,
         what="training step of the complete CSGIS-Net",
         plain="strict" if args.strict else "features anew for each distance",
         batch=args.batch,
         patch=args.patch,
         threads=torch.get_num_threads(),
-        seconds=seconds,
-        times_faster={name: seconds["plain"] / seconds[name] for name in args.only},
-        largest_relative_difference_of_losses={
-            name: max(abs(a / b - 1) for a, b in zip(values, losses["plain"], strict=True))
-            for name, values in losses.items()
-        },
     )
 
 
@@ -88,8 +81,7 @@ def batch(args: argparse.Namespace, seed: int, device: str) -> Batch:
 
 def write_weights(folder: Path) -> dict[str, Any]:
     """Files of random weights, and the networks that hold them."""
-    torch.manual_seed(0)
-    vgg = torchvision.models.vgg16(weights=None).features
+    vgg = random_features("vgg16")
     teacher = build_network({"type": "DeepLabV3Plus", "output_stride": 16}).eval()
     torch.save(vgg.state_dict(prefix="features."), folder / "vgg16.pth")
     torch.save({"model_state": teacher.state_dict()}, folder / "teacher.pth")
@@ -116,14 +108,7 @@ def our_step(args: argparse.Namespace, extra: dict[str, Any], weights: dict[str,
     for name in ("style_opt", "seg_opt"):
         opt["train"][name]["amp"] = extra.get("amp", "off")
     torch.manual_seed(0)
-    model = build_model(opt)
-
-    def step(data: Batch) -> float:
-        model.feed_data(data)
-        model.optimize_parameters(1)
-        return model.get_current_log()["l_total"]
-
-    return step
+    return step_of(build_model(opt))
 
 
 def plain_step(args: argparse.Namespace, weights: dict[str, Any], device: str) -> Step:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from common import interleaved, peak_megabytes, report
 from torch import nn
 
 from smoothkit.archs import build_network
+from smoothkit.models.predictor import named_outputs
 from smoothkit.models.restorer import Restorer, RestorerSettings
 
 
@@ -35,17 +37,11 @@ def main() -> None:
 def compare(args: argparse.Namespace) -> None:
     net = network()
     image = np.random.default_rng(0).integers(0, 256, (args.side, args.side, 3), np.uint8)
-    pixels = torch.from_numpy(image / np.float32(255)).permute(2, 0, 1)[None].contiguous()
     ours = {
         name: Restorer(net, args.device, RestorerSettings(dtype=dtype, tile_size=args.side))
         for name, dtype in (("float32", torch.float32), ("bf16", torch.bfloat16))
     }
-    plain_net, pixels = net.to(args.device), pixels.to(args.device)
-
-    @torch.no_grad()
-    def plain() -> torch.Tensor:
-        return plain_net.named(plain_net(pixels))["pred"][0].permute(1, 2, 0).cpu()
-
+    plain = plain_pass(net, image, args.device)
     values = image / np.float32(255)
     expected = plain().numpy()
     errors = {name: np.abs(restorer(values) - expected) for name, restorer in ours.items()}
@@ -61,6 +57,20 @@ def compare(args: argparse.Namespace) -> None:
         mean_error_in_grey_levels={n: float(255 * e.mean()) for n, e in errors.items()},
         result_range=[float(expected.min()), float(expected.max())],
     )
+
+
+def plain_pass(
+    net: nn.Module, image: np.ndarray, device: torch.device | str
+) -> Callable[[], torch.Tensor]:
+    """A network on an image (H, W, 3) of bytes, as a script would write it."""
+    net = net.to(device).eval()
+    pixels = torch.from_numpy(image / np.float32(255)).permute(2, 0, 1)[None].contiguous()
+
+    @torch.no_grad()
+    def run() -> torch.Tensor:
+        return named_outputs(net, net(pixels.to(device)))["pred"][0].permute(1, 2, 0).cpu()
+
+    return run
 
 
 def large(args: argparse.Namespace) -> None:
@@ -82,10 +92,10 @@ def large(args: argparse.Namespace) -> None:
     )
 
 
-def network() -> nn.Module:
-    """JESS-Net of 20 blocks with the statistics and the range of results of a trained one."""
+def network(**size: int) -> nn.Module:
+    """JESS-Net, of 20 blocks by default, with the statistics and results of a trained one."""
     torch.manual_seed(0)
-    net = build_network({"type": "JESSNet"}).eval()
+    net = build_network({"type": "JESSNet", **size}).eval()
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):
             nn.init.uniform_(layer.running_var, 0.5, 2)

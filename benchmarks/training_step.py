@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from common import interleaved, report
+from common import compare_steps, step_of
 from torch import Tensor
 
 from smoothkit.core.options import read_options
@@ -18,6 +18,7 @@ from smoothkit.losses import build_loss
 from smoothkit.models import build_model
 from smoothkit.models.step import loss_sections
 
+Step = Callable[[dict[str, Tensor]], float]
 # Those of the released recipe.
 RECIPE = Path(__file__).parents[1] / "options/train/jess/train_JESSNet.yml"
 LOSSES = {
@@ -48,28 +49,17 @@ def main() -> None:
     args = parser.parse_args()
     device = "cuda" if args.num_gpu else "cpu"
     batches = [batch(args, seed, device) for seed in range(args.steps)]
-    steps: dict[str, Callable[[dict[str, Tensor]], float]] = {"plain": plain_step(device)}
+    steps: dict[str, Step] = {"plain": plain_step(device)}
     steps |= {name: our_step(OURS[name], args.num_gpu) for name in args.only}
-    losses = {name: [step(b) for b in batches] for name, step in steps.items()}
     if args.control:
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        step = plain_step(device)
-        losses["plain, one thread"] = [step(b) for b in batches]
-        torch.set_num_threads(threads)
-    seconds = interleaved(
-        {name: lambda step=step: step(batches[0]) for name, step in steps.items()}, args.repeats
-    )
-    report(
+        steps["plain, one thread"] = on_one_thread(plain_step(device))
+    compare_steps(
+        steps,
+        batches,
+        args.repeats,
         what="training step of full-size JESS-Net",
         batch=args.batch,
         patch=args.patch,
-        seconds=seconds,
-        times_faster={name: seconds["plain"] / seconds[name] for name in args.only},
-        largest_relative_difference_of_losses={
-            name: max(abs(a / b - 1) for a, b in zip(values, losses["plain"], strict=True))
-            for name, values in losses.items()
-        },
     )
 
 
@@ -81,31 +71,26 @@ def batch(args: argparse.Namespace, seed: int, device: str) -> dict[str, Tensor]
     return {name: value.to(device) for name, value in item.items()}
 
 
-def options(extra: dict[str, object], num_gpu: int, *, fused: bool) -> dict[str, object]:
+def options(
+    extra: dict[str, object], num_gpu: int, size: dict[str, int], *, fused: bool
+) -> dict[str, object]:
     return {
         "num_gpu": num_gpu,
-        "network_g": {"type": "JESSNet"},
+        "network_g": {"type": "JESSNet", **size},
         "train": {"optim_g": {"type": "Adam", "lr": 1e-4, "fused": fused}, **LOSSES, **extra},
     }
 
 
-def our_step(extra: dict[str, object], num_gpu: int) -> Callable[[dict[str, Tensor]], float]:
+def our_step(extra: dict[str, object], num_gpu: int, **size: int) -> Step:
     torch.manual_seed(0)
-    model = build_model(options(extra, num_gpu, fused=True))
-
-    def step(data: dict[str, Tensor]) -> float:
-        model.feed_data(data)
-        model.optimize_parameters(1)
-        return model.get_current_log()["l_total"]
-
-    return step
+    return step_of(build_model(options(extra, num_gpu, size, fused=True)))
 
 
-def plain_step(device: str) -> Callable[[dict[str, Tensor]], float]:
+def plain_step(device: str, **size: int) -> Step:
     """The step as a script would write it."""
     torch.manual_seed(0)
     num_gpu = int(device == "cuda")
-    net = build_model(options({}, num_gpu, fused=False)).net.train()
+    net = build_model(options({}, num_gpu, size, fused=False)).net.train()
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-4)
     l1, ssim, edge = (
         build_loss({"type": kind}) for kind in ("L1Loss", "MultiScaleSSIMLoss", "BalancedEdgeLoss")
@@ -122,6 +107,18 @@ def plain_step(device: str) -> Callable[[dict[str, Tensor]], float]:
         return loss.item()
 
     return step
+
+
+def on_one_thread(step: Step) -> Step:
+    def run(data: dict[str, Tensor]) -> float:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return step(data)
+        finally:
+            torch.set_num_threads(threads)
+
+    return run
 
 
 if __name__ == "__main__":

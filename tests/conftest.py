@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from smoothkit.core.log import NAMES
+from support.gpu import NO_DEVICE, find_device
 
 SUPPORT = Path(__file__).parent / "support"
 SCRIPTS = Path(__file__).parents[1] / "scripts"
@@ -53,6 +55,20 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skips what needs an accelerator where there is none."""
+    if item.get_closest_marker("gpu") and find_device() is None:
+        pytest.skip(NO_DEVICE)
+
+
+@pytest.fixture
+def device() -> torch.device:
+    """Where tests marked ``gpu`` run."""
+    found = find_device()
+    assert found is not None, "mark the test with pytest.mark.gpu"
+    return found
 
 
 @pytest.fixture(autouse=True)

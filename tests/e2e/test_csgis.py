@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,46 +18,28 @@ import yaml
 
 from smoothkit.__main__ import main as smoothkit_main
 from smoothkit.archs import build_network
-from smoothkit.core.files import write_bytes
 from smoothkit.inference import main as infer
 from smoothkit.ops.io import read_image, write_image
-from smoothkit.ops.labels import encode_labels
-from smoothkit.systems.csgis.plan import Recipe
-from smoothkit.systems.csgis.prepare import make_voc_smooth
-from smoothkit.systems.csgis.voc import Sources
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.csgis import write_teacher
 from support.fill import fill
 from support.runs import assert_same, losses, told, weights
 from support.vgg import write_vgg16
+from support.voc import make_voc_demo
 
 OPTIONS = Path(__file__).parents[2] / "options"
 TORCHRUN = ("-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone")
 TERMS = {"l_coarse", "l_pixel", "l_ssim", "l_edge", "l_grey", "l_style", "l_seg", "l_total"}
 DATA = Path("datasets/VOC-smooth_demo")
 PRETRAINED = Path("experiments/pretrained_models")
-RECIPE = Recipe(
-    gt_filter="bilateral", over_filters=("l0:lam=0.1", "bilateral:sigma_color=0.8"),
-    val_fraction=0.2, num_val_small=1, num_classes=6,
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def voc(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``datasets/VOC-smooth_demo``: 4 textures over 3 ground truths of areas."""
+    """A folder with ``datasets/VOC-smooth_demo``."""
     root = tmp_path_factory.mktemp("voc")
-    rng = np.random.default_rng(0)
-    for name in "abc":
-        classes = rng.integers(0, 6, (4, 5)).astype(np.uint8)
-        photo = (40 * classes[..., None] + rng.integers(0, 50, 3)).astype(np.uint8)
-        size = {"dsize": (60, 48), "interpolation": cv2.INTER_NEAREST}
-        write_image(root / f"voc/JPEGImages/{name}.png", cv2.resize(photo, **size))
-        mask = encode_labels(cv2.resize(classes, **size))
-        write_bytes(root / f"voc/SegmentationClass/{name}.png", mask)
-    for index in range(4):
-        write_image(root / f"tx/{index}.png", rng.integers(60, 190, (9, 9, 3)).astype(np.uint8))
-    make_voc_smooth(Sources(root / "voc", root / "tx"), root / DATA, RECIPE)
+    make_voc_demo(root)
     return root
 
 

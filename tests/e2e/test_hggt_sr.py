@@ -10,13 +10,15 @@ import pytest
 import torch
 import yaml
 
+from smoothkit.__main__ import main as smoothkit_main
 from smoothkit.models import build_model
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train
-from support.hggt import make_folder
+from support.hggt import make_folder, make_hggt_demo
 from support.runs import assert_same, losses, told, weights
 
+TINY = Path(__file__).parents[2] / "options/train/hggt_sr/tiny.yml"
 SMALL = {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 4, "num_block": 1, "num_grow_ch": 4}
 ADAM = {"type": "Adam", "lr": 1e-3, "betas": [0.9, 0.99]}
 VAL = {
@@ -97,6 +99,21 @@ def test_every_loss_is_logged_and_the_network_learns(folder: Path) -> None:
     first, last = (sum(line["l_pixel"] for line in part) / 10 for part in (lines[:10], lines[-10:]))
     assert last < 0.7 * first
     assert all(line["l_negative"] <= 0 for line in lines)
+
+
+def test_the_tiny_file_learns_and_goes_on_with_the_same_bits(tmp_path: Path, monkeypatch) -> None:
+    make_hggt_demo(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert smoothkit_main(["check", "-opt", str(TINY)]) == 0
+    assert train(["-opt", str(TINY), "--force_yml", "train:total_iter=10"]) == 0
+    assert train(["-opt", str(TINY), "--auto_resume"]) == 0
+    assert train(["-opt", str(TINY), "--force_yml", "name=whole"]) == 0
+    for key in ("params", "params_ema"):
+        assert_same(weights(20, "RRDBGAN_tiny", key=key), weights(20, "whole", key=key))
+    curve = {line["iter"]: line for line in told("whole") if "l_total" in line}
+    assert {"l_pixel", "l_negative", "l_gan", "l_d_real", "l_d_fake"} <= set(curve[20])
+    assert curve[20]["l_pixel"] < curve[5]["l_pixel"]
+    assert curve[20]["l_negative"] < 0
 
 
 PUBLISHED: dict[str, Any] = {

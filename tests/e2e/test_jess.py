@@ -6,37 +6,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import pytest
 import torch
 import yaml
 
 from smoothkit.archs import build_network
-from smoothkit.data.prepare.blending import blend_folder, split_val
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.fill import fill
 from support.runs import assert_same, losses, told, weights
+from support.sps import make_sps
 
 OPTIONS = Path(__file__).parents[2] / "options"
 
 
 @pytest.fixture(scope="module")
 def sps(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``datasets/SPS_demo``: 4 textures over 3 ground truths."""
+    """A folder with ``datasets/SPS_demo``."""
     root = tmp_path_factory.mktemp("sps")
-    rng = np.random.default_rng(0)
-    for folder, count, side in (("textures", 4, 9), ("smooth", 3, 6)):
-        (root / folder).mkdir()
-        for index in range(count):
-            image = rng.integers(60, 190, (side, side, 3), np.uint8)
-            if folder == "smooth":
-                image = cv2.resize(image, (64, 56), interpolation=cv2.INTER_NEAREST)
-            cv2.imwrite(str(root / folder / f"{index}.png"), image)
-    target = root / "datasets" / "SPS_demo"
-    blend_folder(root / "textures", root / "smooth", target)
-    split_val(target / "train", target / "val", fraction=0.2)
+    make_sps(root)
     return root
 
 

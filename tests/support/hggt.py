@@ -59,3 +59,9 @@ def make_folder(root: Path, count: int = 4, side: int = 56) -> None:
         small = cv2.resize(original, (side // 4, side // 4), interpolation=cv2.INTER_AREA)
         write_image(root / "gt" / f"{name}.png", original)
         write_image(root / "lq" / f"{name}.png", small)
+
+
+def make_hggt_demo(root: Path) -> None:
+    """``root/datasets/HGGT_demo/{train,val}``, as the demo lays them out."""
+    for part, count in (("train", 4), ("val", 2)):
+        make_folder(root / "datasets/HGGT_demo" / part, count, side=72)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torchvision
 
 from support.fill import values
 
@@ -24,6 +25,18 @@ def write_vgg19(path: Path) -> None:
 def write_vgg16(path: Path) -> None:
     """Fill each convolution by torchvision's own name and write the state dict."""
     _write(path, _VGG16, lambda block, number, index: f"features.{index}")
+
+
+def write_judges(folder: Path) -> None:
+    """Random weights of the networks that metrics compare features of, under published names."""
+    torch.manual_seed(0)
+    folder.mkdir(parents=True)
+    alexnet = torchvision.models.alexnet(weights=None).features
+    vgg = torchvision.models.vgg16(weights=None).features
+    shares = {key: torch.rand(1, 1475, 1, 1) for key in ("alpha", "beta")}
+    torch.save(alexnet.state_dict(prefix="features."), folder / "alexnet-owt-7be5be79.pth")
+    torch.save(vgg.state_dict(prefix="features."), folder / "vgg16-397923af.pth")
+    torch.save(shares, folder / "dists_weights.pt")
 
 
 def _write(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from smoothkit.core.files import write_bytes
@@ -21,6 +22,13 @@ QUICK = Recipe(
     over_filters=("l0:lam=0.05", "bilateral_opencv:d=5"),
     val_fraction=0.5,
     num_val_small=1,
+)
+DEMO = Recipe(
+    gt_filter="bilateral",
+    over_filters=("l0:lam=0.1", "bilateral:sigma_color=0.8"),
+    val_fraction=0.2,
+    num_val_small=1,
+    num_classes=6,
 )
 
 
@@ -54,3 +62,18 @@ def make(root: Path, recipe: Recipe = QUICK, out: str = "out", **chosen: Any) ->
 def contents(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def make_voc_demo(root: Path) -> None:
+    """``root/datasets/VOC-smooth_demo``: 4 textures over 3 ground truths of areas."""
+    rng = np.random.default_rng(0)
+    for name in "abc":
+        classes = rng.integers(0, 6, (4, 5)).astype(np.uint8)
+        photo = (40 * classes[..., None] + rng.integers(0, 50, 3)).astype(np.uint8)
+        size = {"dsize": (60, 48), "interpolation": cv2.INTER_NEAREST}
+        write_image(root / f"voc/JPEGImages/{name}.png", cv2.resize(photo, **size))
+        mask = encode_labels(cv2.resize(classes, **size))
+        write_bytes(root / f"voc/SegmentationClass/{name}.png", mask)
+    for index in range(4):
+        write_image(root / f"tx/{index}.png", rng.integers(60, 190, (9, 9, 3)).astype(np.uint8))
+    make_voc_smooth(Sources(root / "voc", root / "tx"), root / "datasets/VOC-smooth_demo", DEMO)

@@ -7,41 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 
-from smoothkit.archs import build_network
 from smoothkit.cli.list import KINDS, listing, registry_of
-from smoothkit.core.registry import ARCH_REGISTRY, LOSS_REGISTRY, METRIC_REGISTRY
+from smoothkit.core.registry import LOSS_REGISTRY, METRIC_REGISTRY
 from smoothkit.losses import build_loss
 from smoothkit.metrics import calculate_metric
 from smoothkit.models.predictor import Predictor, named_outputs
-
-# Sizes that make a network small; those that it does not have are left out.
-SMALL = {
-    "dim": 8,
-    "num_block": 1,
-    "width": 4,
-    "nb": 1,
-    "nf": 8,
-    "gc": 4,
-    "num_feat": 8,
-    "num_grow_ch": 4,
-}
-SMALL |= {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 8, "img_size": 16}
-SMALL |= {"blocks": [1, 1, 1, 1]}
-
-
-def small(name):
-    known = inspect.signature(ARCH_REGISTRY.get(name)).parameters
-    return build_network({"type": name, **{k: v for k, v in SMALL.items() if k in known}})
-
-
-def in_channels(net):
-    return getattr(getattr(net, "io", None), "channels", 3)
-
-
-# Networks that images go into.
-IMAGE_NETWORKS = [name for name, cls in ARCH_REGISTRY if getattr(cls, "io", True)]
+from support.networks import IMAGE_NETWORKS, in_channels, small
+from support.vgg import write_judges
 
 
 @pytest.mark.parametrize("name", IMAGE_NETWORKS)
@@ -102,15 +75,7 @@ def test_a_loss_is_finite_with_a_finite_gradient(name):
 @pytest.fixture
 def random_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Torch's cache with random weights of the network that metrics compare features of."""
-    torch.manual_seed(0)
-    (tmp_path / "checkpoints").mkdir()
-    net = torchvision.models.alexnet(weights=None).features
-    state = net.state_dict(prefix="features.")
-    torch.save(state, tmp_path / "checkpoints/alexnet-owt-7be5be79.pth")
-    vgg = torchvision.models.vgg16(weights=None).features.state_dict(prefix="features.")
-    torch.save(vgg, tmp_path / "checkpoints/vgg16-397923af.pth")
-    shares = {key: torch.rand(1, 1475, 1, 1) for key in ("alpha", "beta")}
-    torch.save(shares, tmp_path / "checkpoints/dists_weights.pt")
+    write_judges(tmp_path / "checkpoints")
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
 
 

@@ -9,6 +9,7 @@ sample number, with any number of workers.
 
 from __future__ import annotations
 
+import logging
 import random
 import signal
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +21,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError
 from smoothkit.core.settings import LoaderSettings
 from smoothkit.data.base import ImageDataset, sample_rng
+
+log = logging.getLogger(__name__)
 
 SKIPPED = "skipped"
 # One item of the stream: its index in the data set and its running number.
@@ -180,7 +184,10 @@ class _Loader(DataLoader[dict[str, Any]]):
 def _loader(
     dataset: Sampled, settings: LoaderSettings, *, is_cuda: bool, **kind: Any
 ) -> DataLoader[dict[str, Any]]:
-    workers = settings.num_worker_per_gpu
+    workers = min(settings.num_worker_per_gpu, usable_cpus())
+    if workers < settings.num_worker_per_gpu:  # more would only take turns; the items are the same
+        asked = settings.num_worker_per_gpu
+        log.info("num_worker_per_gpu: %d asked for, %d started: as many CPUs.", asked, workers)
     several: dict[str, Any] = {}
     if workers:
         several = {
@@ -221,7 +228,7 @@ def _foreign_item(dataset: Any, index: int, rng: np.random.Generator) -> dict[st
     seed = int(rng.integers(2**32))
     random.seed(seed)
     np.random.seed(seed)
-    torch.manual_seed(seed)
+    torch.default_generator.manual_seed(seed)  # not those of devices, which no item draws from
     try:
         item: dict[str, Any] = dataset[index]
         return item

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -187,6 +188,9 @@ def _debugging(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _set_backends(settings: RunSettings) -> None:
+    if settings.deterministic:
+        # torch refuses products of matrices unless cuBLAS has workspaces of fixed sizes.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cuda.matmul.allow_tf32 = settings.tf32
     torch.backends.cudnn.allow_tf32 = settings.tf32
     torch.backends.cudnn.benchmark = settings.cudnn_benchmark and not settings.deterministic

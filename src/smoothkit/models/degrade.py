@@ -15,6 +15,7 @@ from smoothkit.core.signature import read_section, with_whole_numbers
 from smoothkit.models.pair_pool import PairPool, pool_faults
 from smoothkit.models.step import loss_sections
 from smoothkit.ops.degradation import Blur, Draw, Stage, degrade, draw
+from smoothkit.ops.precision import without_tf32
 
 WHERE = "degradation"
 # Sharpening mirrors that many pixels at the borders.
@@ -186,6 +187,7 @@ class Degradation:
 
 
 @torch.no_grad()
+@without_tf32()
 def sharpened(images: Tensor) -> Tensor:
     """The images after unsharp masking with a Gaussian of 51 pixels, in [0, 1].
 

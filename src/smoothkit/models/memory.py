@@ -71,7 +71,9 @@ def budget(device: torch.device) -> float:
     """Bytes that activations may take on a device."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
-        return 0.7 * float(free)
+        # What torch keeps of earlier images counts as taken there, and is free for the next one.
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return 0.7 * float(free + kept)
     # Large enough for the overlap of tiles not to cost more than the tiles, small enough for a
     # laptop with other things to do.
     return 1.5 * _GIGABYTE

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -86,7 +88,7 @@ def wrap(net: nn.Module, settings: TrainSettings, runtime: Runtime) -> nn.Module
     """``net`` as the training step calls it: laid out, compiled and distributed as asked for."""
     if settings.channels_last:
         net.to(memory_format=torch.channels_last)
-    if settings.compile and _can_compile(runtime.device):
+    if settings.compile and can_compile(runtime.device):
         mode = settings.compile if isinstance(settings.compile, str) else None
         net.compile(mode=mode)
     if runtime.world_size == 1:
@@ -125,18 +127,22 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in options.items() if isinstance(value, kinds)}
 
 
-def _can_compile(device: torch.device) -> bool:
-    """Whether ``torch.compile`` has the compiler it needs; without it only a call would tell."""
+def can_compile(device: torch.device) -> bool:
+    """Whether ``torch.compile`` has the compilers it needs; without them only a call would tell."""
     if device.type == "cuda":
-        from importlib.util import find_spec
-
-        has_compiler, needed = find_spec("triton") is not None, "Triton"
+        # Triton starts its kernels through C code that it compiles here.
+        chosen = os.environ.get("CC", "").split()
+        has_compiler = find_spec("triton") is not None and _has_one(chosen[:1] or ["gcc", "clang"])
+        needed = "Triton and a C compiler"
     else:
-        found = (shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
-        has_compiler, needed = any(found), "a C++ compiler"
+        has_compiler, needed = _has_one(["c++", "g++", "clang++", "cl"]), "a C++ compiler"
     if not has_compiler:
         log.warning("train.compile: needs %s, which is not here; not compiling.", needed)
     return has_compiler
+
+
+def _has_one(programs: Sequence[str]) -> bool:
+    return any(shutil.which(name) for name in programs)
 
 
 def _described(network: Mapping[str, Any]) -> str:

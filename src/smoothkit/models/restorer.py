@@ -35,6 +35,8 @@ _NO_MEMORY = (
     "could not create a memory",
     "could not execute a primitive",
     "MPS backend out",
+    "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED",
 )
 
 
@@ -281,7 +283,7 @@ def _overlaps(a: Tile, b: Tile) -> bool:
 def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The CPU's allocator, oneDNN and MPS raise plain errors.
+    # The CPU's allocator, oneDNN, MPS, and what CUDA's libraries allocate raise plain errors.
     return any(text in str(error) for text in _NO_MEMORY)
 
 

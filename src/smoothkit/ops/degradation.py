@@ -22,6 +22,7 @@ from torch import Tensor
 
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.seeds import preserved_random_state
+from smoothkit.ops.precision import without_tf32
 
 Interpolation = Literal["area", "bilinear", "bicubic"]
 Size = tuple[int, int]
@@ -240,6 +241,8 @@ def draw_sinc(blur: Blur, prob: float) -> np.ndarray:
     return _padded(np.ones((1, 1)), largest)
 
 
+# In TF32 the cosines of JPEG's blocks would move a pixel in fourteen by half a level and more.
+@without_tf32()
 def degrade(images: Tensor, drawn: Draw, ranges: Sequence[Stage], scale: int) -> Tensor:
     """Low-quality images on the 256 levels of a byte, (N, 3, H // scale, W // scale).
 

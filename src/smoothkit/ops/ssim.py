@@ -53,6 +53,10 @@ def ssim_map(pred: Tensor, gt: Tensor) -> Tensor:
 def _blur(x: Tensor) -> Tensor:
     """Each channel of (N, C, H, W) under the Gaussian window, same size."""
     channels = x.shape[1]
+    if x.device.type == "cuda":
+        # Of channels-last images cuDNN may round to TF32, in which variances drown; torch's own
+        # kernels for one channel each, which take the other layout, do not.
+        x = x.contiguous()
     # Computed where it is used: a cached tensor could have been made in inference mode, which
     # autograd refuses, and a copy from the host would wait for the device.
     offsets = torch.arange(-_RADIUS, _RADIUS + 1, dtype=x.dtype, device=x.device)

@@ -69,6 +69,15 @@ def test_global_generators_are_seeded_per_sample_and_put_back():
     assert torch.equal(torch.rand(1), expected)
 
 
+def test_no_more_workers_than_cpus_are_started(monkeypatch, caplog):
+    monkeypatch.setattr("smoothkit.data.loader.usable_cpus", lambda: 1)
+    dataset = Sampled(build_dataset({"type": "NoiseDataset", "length": 5}))
+    with caplog.at_level("INFO"):
+        loader = train_loader(dataset, SampleStream(5, 1), LoaderSettings(num_worker_per_gpu=3))
+    assert loader.num_workers == 1
+    assert "num_worker_per_gpu: 3 asked for, 1 started" in caplog.text
+
+
 @pytest.mark.parametrize("start_method", ["fork", "spawn"])
 def test_results_do_not_depend_on_workers(start_method):
     dataset = Sampled(build_dataset({"type": "NoiseDataset", "length": 5}), seed=4)

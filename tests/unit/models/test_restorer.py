@@ -14,6 +14,7 @@ from smoothkit.models import restorer as module
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.memory import bytes_per_pixel
 from smoothkit.models.restorer import Restorer, RestorerSettings
+from support.networks import BASICSR
 
 
 def jess(**options) -> nn.Module:
@@ -179,24 +180,6 @@ def test_tiles_end_where_the_network_takes_no_smaller_ones(monkeypatch) -> None:
 def test_settings_that_cannot_be_used_are_refused(options, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         RestorerSettings(**options)
-
-
-BASICSR = {
-    "RRDBNet": {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "num_grow_ch": 4},
-    "EDSR": {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 8, "num_block": 1, "upscale": 4},
-    "RCAN": {"num_in_ch": 3, "num_out_ch": 3, "num_feat": 16, "num_group": 1, "num_block": 1},
-    "SwinIR": {
-        "upscale": 2,
-        "img_size": 16,
-        "window_size": 4,
-        "depths": [1],
-        "embed_dim": 8,
-        "num_heads": [2],
-        "upsampler": "pixelshuffle",
-    },
-    "SRVGGNetCompact": {"num_feat": 8, "num_conv": 1},
-    "MSRResNet": {"num_feat": 8, "num_block": 1},
-}
 
 
 @pytest.mark.parametrize("name", [*BASICSR, "RRDBNet of scale 2"])

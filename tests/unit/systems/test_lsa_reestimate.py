@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from smoothkit.core.devices import accelerator
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa import reestimate as module
 from smoothkit.systems.lsa.reestimate import jacobi, reestimate
@@ -146,10 +145,8 @@ def test_bands_and_threads_do_not_change_the_result(
 
 
 @pytest.mark.gpu
-@pytest.mark.skipif(accelerator() is None, reason="needs an accelerator")
-def test_accelerator_gives_the_result_of_the_cpu() -> None:
+def test_accelerator_gives_the_result_of_the_cpu(device: torch.device) -> None:
     fg, alpha = (to_tensor(image.astype(np.float32), "bgr") for image in scene(70, 90))
-    device = torch.device(accelerator())
     found = reestimate(fg.to(device), alpha.to(device))
     assert found.device.type == device.type
     torch.testing.assert_close(found.cpu(), reestimate(fg, alpha), rtol=0, atol=2e-5)

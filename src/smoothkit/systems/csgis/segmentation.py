@@ -228,7 +228,7 @@ def _frozen(network: Mapping[str, Any], weights: str | None) -> nn.Module:
         )
         # The same weights every time, and the run's random state is left alone.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
+            torch.default_generator.manual_seed(0)
             return _built(network)
     net = _built(network)
     published = getattr(net, "published_file", None)
