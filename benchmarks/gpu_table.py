@@ -118,7 +118,7 @@ def main() -> int:
     parser.add_argument("--systems", nargs="+", choices=FULL, default=list(FULL))
     parser.add_argument("--out", type=Path, help="folder for rows.jsonl, table.json and table.md")
     args = parser.parse_args()
-    # So that what ends this program in time finds the table written.
+    # As Ctrl-C does, so that what is measured gets written.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     device = torch.device("cuda" if accelerator() == "cuda" else "cpu")
@@ -131,7 +131,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             fill(table, args, device, Path(folder), until=started + args.seconds)
     except KeyboardInterrupt:
-        table.left_out.append("what comes after these: the program was stopped")
+        table.left_out.append("what comes after these: the program was interrupted")
     table.write(
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
         machine=machine(),

@@ -47,12 +47,13 @@ if [ -z "${PYTHON:-}" ]; then
 fi
 started=$(date +%s)
 left() { echo $((TOTAL - $(date +%s) + started)); }
-# Run a command for so many seconds at most; without the program timeout, for as long as it takes.
+# Run a command for so many seconds at most, after which it is interrupted as by Ctrl-C; without the
+# program timeout, for as long as it takes.
 within() {
     seconds=$1
     shift
     if command -v timeout >/dev/null 2>&1; then
-        timeout -k 15 "$seconds" "$@"
+        timeout -s INT -k 15 "$seconds" "$@"
     else
         "$@"
     fi
@@ -60,8 +61,9 @@ within() {
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-rm -f "$OUT/tests.xml" "$OUT/tests.log" "$OUT/rows.jsonl" "$OUT/table.json" "$OUT/table.md" \
-    "$OUT/summary.json" "$OUT/notes.txt"
+for name in tests.xml tests.log tests.code rows.jsonl table.json table.md summary.json notes.txt; do
+    rm -f "$OUT/$name"
+done
 if [ -d "$WHEELS" ]; then
     for wheel in "$WHEELS"/*.whl; do
         [ -f "$wheel" ] || continue
@@ -88,13 +90,15 @@ echo "== tests"
 # Warnings are no findings here: versions on such a machine are not ours to choose.
 # shellcheck disable=SC2046  # names of files, without blanks
 {
+    code=0
     within "$TESTS" "$PYTHON" -m pytest -m gpu -v --color=no --tb=short -rs -W default \
         -p no:cacheprovider --durations=10 --junitxml="$OUT/tests.xml" \
-        $(grep -rl --include='test_*.py' 'pytest.mark.gpu' tests | sort) 2>&1 || true
+        $(grep -rl --include='test_*.py' 'pytest.mark.gpu' tests | sort) 2>&1 || code=$?
+    echo "$code" >"$OUT/tests.code"
 } | tee "$OUT/tests.log"
 
 echo "== table"
-# What is begun late may take a minute, and the table is written when the program is stopped.
+# What is begun late may take a minute, and the table is written when the program is interrupted.
 seconds=$(left)
 # shellcheck disable=SC2086  # the words of $form are separate options
 within "$((seconds - 20))" "$PYTHON" benchmarks/gpu_table.py --out "$OUT" \

@@ -62,14 +62,14 @@ def facts() -> dict[str, Any]:
 
 def summarise(out: Path, found: dict[str, Any]) -> int:
     """Print and write what came out of it; 1 if a test or a measurement failed."""
-    tests, table = read_tests(out / "tests.xml"), read_table(out)
+    tests, table = read_tests(out), read_table(out)
     notes = out / "notes.txt"
     left_out = [f"{name} is not installed: {OPTIONAL[name]}" for name in found["missing"]]
     left_out += notes.read_text().splitlines() if notes.exists() else []
     for reason, count in tests["skipped"].items():
         left_out.append(f"{count} test(s): {reason}")
     left_out += table["left_out"]
-    failed = [f"test {name}" for name in tests["failed"]] + table["failed"]
+    failed = tests["failed"] + table["failed"]
     content = {"facts": found, "tests": tests, "table": table}
     content |= {"left_out": left_out, "failed": failed}
     (out / "summary.json").write_text(json.dumps(content, indent=2) + "\n")
@@ -86,25 +86,23 @@ def summarise(out: Path, found: dict[str, Any]) -> int:
     return int(bool(failed))
 
 
-def read_tests(path: Path) -> dict[str, Any]:
+def read_tests(out: Path) -> dict[str, Any]:
     """Names of failed tests, how many passed, and how many were skipped for which reason."""
-    if not path.exists():
-        failed = ["run: it did not come to its end, see tests.log"]
-        return {"passed": 0, "failed": failed, "skipped": {}, "seconds": 0.0}
-    suite = ET.parse(path).getroot().find("testsuite")
-    assert suite is not None
+    code, path = out / "tests.code", out / "tests.xml"
+    suite = ET.parse(path).getroot().find("testsuite") if path.exists() else None
+    cases = suite.findall("testcase") if suite is not None else []
     failed, skipped = [], Counter[str]()
-    cases = suite.findall("testcase")
     for case in cases:
         skip = case.find("skipped")
         if skip is not None:
             skipped[str(skip.get("message"))] += 1
         elif case.find("failure") is not None or case.find("error") is not None:
-            failed.append(f"{case.get('classname')}::{case.get('name')}")
-    if not cases:
-        failed.append("run: there were none, see tests.log")
+            failed.append(f"test {case.get('classname')}::{case.get('name')}")
     passed = len(cases) - len(failed) - sum(skipped.values())
-    seconds = float(suite.get("time", 0))
+    # 0: all passed. 1: some failed, as listed.
+    if not code.exists() or code.read_text().strip() not in ("0", "1") or not cases:
+        failed.append("the tests did not come to their end, see tests.log")
+    seconds = float(suite.get("time", 0)) if suite is not None else 0.0
     return {"passed": passed, "failed": failed, "skipped": dict(skipped), "seconds": seconds}
 
 

@@ -16,6 +16,7 @@ CASES = """<testsuites><testsuite time="12.5">
 <testcase classname="tests.gpu.test_a" name="test_one"/>
 <testcase classname="tests.gpu.test_a" name="test_two"><skipped message="no BasicSR"/></testcase>
 {}</testsuite></testsuites>"""
+CUT_OFF = "the tests did not come to their end"
 FAILURE = '<testcase classname="tests.gpu.test_b" name="test_three"><failure/></testcase>'
 
 
@@ -28,6 +29,7 @@ def results(tmp_path: Path) -> Path:
         (tmp_path / name).write_text(json.dumps(content))
     (tmp_path / "rows.jsonl").write_text(json.dumps(ROW) + "\n")
     (tmp_path / "tests.xml").write_text(CASES.format(""))
+    (tmp_path / "tests.code").write_text("0\n")
     return tmp_path
 
 
@@ -50,8 +52,9 @@ def test_what_was_left_out_is_named_with_its_reason(results, run_script, capsys)
     ("file", "content", "told"),
     [
         ("tests.xml", CASES.format(FAILURE), "FAILED: test tests.gpu.test_b::test_three"),
-        ("tests.xml", "<testsuites><testsuite/></testsuites>", "FAILED: test run: there were none"),
-        ("tests.xml", None, "FAILED: test run: it did not come to its end"),
+        ("tests.xml", "<testsuites><testsuite/></testsuites>", f"FAILED: {CUT_OFF}"),
+        ("tests.xml", None, f"FAILED: {CUT_OFF}"),
+        ("tests.code", "124", f"FAILED: {CUT_OFF}"),
         ("table.json", None, "FAILED: the table did not come to its end"),
     ],
 )

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from smoothkit.archs import build_network
-from smoothkit.core.errors import OptionError
 from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.models.predictor import named_outputs
-from support.gpu import need_basicsr
+from support.gpu import skipped_without_basicsr
 from support.networks import BASICSR, input_of, small
 
 pytestmark = pytest.mark.gpu
@@ -32,11 +31,8 @@ GRADIENT_SHARE = 0.01
 def built(name: str) -> nn.Module:
     """The network with weights from a seed and without what it draws at random."""
     torch.manual_seed(0)
-    try:
+    with skipped_without_basicsr(name):
         net = build_network({"type": name, **THEIRS[name]}) if name in THEIRS else small(name)
-    except (ModuleNotFoundError, OptionError):
-        need_basicsr(name)
-        raise
     for layer in net.modules():
         if isinstance(layer, nn.Dropout):
             layer.p = 0.0
