@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import sys
 from pathlib import Path
 
 FORMAT = "%(asctime)s %(levelname)s: %(message)s"
 # BasicSR's parts log under its own name.
 NAMES = ("smoothkit", "basicsr")
+
+_TOLD: set[str] = set()
 
 
 def setup_logging(*, is_main: bool = True, file: Path | None = None) -> None:
@@ -32,3 +35,15 @@ def setup_logging(*, is_main: bool = True, file: Path | None = None) -> None:
             logger.addHandler(handler)
         logger.setLevel(logging.INFO)
         logger.propagate = False
+
+
+def warn_once(log: logging.Logger, message: str, *args: object) -> None:
+    """Log a warning, unless this process has logged it before; a data worker logs none.
+
+    What is wrong with data is found by the check in the main process; each worker would tell it
+    again.
+    """
+    text = message % args
+    if text not in _TOLD and multiprocessing.parent_process() is None:
+        _TOLD.add(text)
+        log.warning("%s", text)

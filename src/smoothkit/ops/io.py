@@ -6,11 +6,14 @@ Arrays are BGR as OpenCV has them, (H, W, 3) or (H, W), uint8 or uint16. Nothing
 
 from __future__ import annotations
 
+import errno
 import io
+import logging
 import os
-import struct
+import stat
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -29,6 +32,10 @@ from PIL import (
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_bytes
+from smoothkit.core.log import warn_once
+from smoothkit.ops.png import bare_head, transparent_level
+
+log = logging.getLogger(__name__)
 
 Mode = Literal["color", "gray", "unchanged", "whole"]
 Kind = Literal["grey", "color", "alpha", "cmyk"]
@@ -36,11 +43,13 @@ Rounding = Literal["round", "truncate"]
 Alpha = Literal["refuse", "drop"]
 Cmyk = Literal["refuse", "convert"]
 
-SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"))
+_JPEG = (".jpg", ".jpeg", ".jfif")
+SUFFIXES = frozenset((".png", *_JPEG, ".webp", ".tif", ".tiff", ".bmp"))
 
+# Images are turned here, so that pixels always fit the header: OpenCV reads less of the EXIF.
 _FLAGS = {
-    "color": cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH,
-    "gray": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH,
+    "color": cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
+    "gray": cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
     "unchanged": cv2.IMREAD_UNCHANGED,
     "whole": cv2.IMREAD_UNCHANGED,
 }
@@ -65,6 +74,8 @@ _OPENERS: dict[bytes, Callable[[IO[bytes]], ImageFile.ImageFile]] = {
 }
 _EXIF_ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT, _TIFF_BITS = 256, 257, 258
+_PNG_MAGIC = b"\x89PNG"
+_TIFF_MAGIC = (b"II*\0", b"MM\0*")
 _PNG_END = b"IEND\xaeB`\x82"
 _HOLDS_16_BITS = frozenset((".png", ".tif", ".tiff"))
 
@@ -83,6 +94,7 @@ class ImageHeader:
         depth: bits per channel: 8, 16, or 32.
         kind: ``alpha`` for grey or colour with transparency.
         orientation: of the stored pixels, as in EXIF; 1 is upright.
+        frames: of an animation, or pages; the first one is what is read.
     """
 
     height: int
@@ -91,6 +103,7 @@ class ImageHeader:
     depth: int
     kind: Kind
     orientation: int = 1
+    frames: int = 1
 
 
 def read_image(
@@ -101,8 +114,8 @@ def read_image(
     Args:
         path: PNG, JPEG, WebP, TIFF or BMP; any name that the file system allows.
         mode: ``color`` gives (H, W, 3) BGR, grey replicated; ``gray`` gives (H, W); ``unchanged``
-            gives the stored channels (BGRA with alpha), without EXIF rotation; ``whole`` gives
-            (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, upright.
+            gives the stored channels (BGRA with alpha), without EXIF rotation but of TIFFs;
+            ``whole`` gives (H, W), (H, W, 3) BGR or (H, W, 4) BGRA, upright.
         alpha: refuse or drop transparency; not asked in ``unchanged`` and
             ``whole``.
         cmyk: refuse CMYK, or convert it without colour management; not asked in ``unchanged``.
@@ -122,6 +135,7 @@ def decode_image(
     cmyk: Cmyk = "refuse",
 ) -> np.ndarray:
     """``read_image`` for the content of a file; ``name`` is what messages call it."""
+    header = None
     if mode != "unchanged":
         header = decode_header(data, name)
         refusal = kind_fault(header, alpha="drop" if mode == "whole" else alpha, cmyk=cmyk)
@@ -139,7 +153,12 @@ def decode_image(
         raise DataError(f"{name}: cannot be decoded; the file is damaged or cut off.")
     if image.dtype not in (np.uint8, np.uint16):
         raise DataError(f"{name}: must have 8 or 16 bits per channel, got {image.dtype}.")
-    return _turned(image, header.orientation) if mode == "whole" else image
+    if header is None:
+        return image
+    if mode == "whole" and header.kind == "alpha" and image.ndim == 2:
+        image = _with_transparent_level(image, data)
+    # OpenCV turns TIFFs itself, whatever it is told.
+    return image if data.startswith(_TIFF_MAGIC) else _turned(image, header.orientation)
 
 
 def read_bytes(path: str | Path) -> bytes:
@@ -149,7 +168,8 @@ def read_bytes(path: str | Path) -> bytes:
         DataError: it cannot be read.
     """
     try:
-        return Path(path).read_bytes()
+        with _opened(path) as file:
+            return file.read()
     except OSError as error:
         raise _unreadable(path, error) from error
 
@@ -161,7 +181,7 @@ def read_header(path: str | Path) -> ImageHeader:
         DataError: missing, empty, or no image.
     """
     try:
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             return _header(file, str(path))
     except OSError as error:
         raise _unreadable(path, error) from error
@@ -232,10 +252,11 @@ def encode_image(
         )
     if image.dtype == np.uint16 and suffix not in _HOLDS_16_BITS:
         raise DataError(f"{name}: '{suffix}' cannot hold 16 bits. Use .png or .tif.")
-    if image.ndim == 3 and image.shape[2] == 4 and suffix in (".jpg", ".jpeg"):
+    if image.ndim == 3 and image.shape[2] == 4 and suffix in _JPEG:
         raise DataError(f"{name}: '{suffix}' cannot hold alpha. Use .png, .tif or .webp.")
     try:
-        is_encoded, data = cv2.imencode(suffix, image, params)
+        # OpenCV has no encoder of the name .jfif.
+        is_encoded, data = cv2.imencode(".jpg" if suffix in _JPEG else suffix, image, params)
     except cv2.error as error:
         raise DataError(f"{name}: cannot be encoded: {error.err}.") from error
     if not is_encoded:
@@ -267,6 +288,14 @@ def to_uint16(image: np.ndarray) -> np.ndarray:
     return np.rint(levels).astype(np.uint16)
 
 
+def _opened(path: str | Path) -> IO[bytes]:
+    # Opening a pipe would wait for somebody to write to it; one of a shell's <(...) is meant.
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith("/dev/")):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, where a file is to be")
+    return open(path, "rb")
+
+
 def _header(file: IO[bytes], name: str) -> ImageHeader:
     magic = file.read(4)
     file.seek(0)
@@ -278,15 +307,26 @@ def _header(file: IO[bytes], name: str) -> ImageHeader:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of damaged tags; what matters fails below
-            image = opener(file)
+            image = opener(io.BytesIO(bare_head(file)) if magic == _PNG_MAGIC else file)
             width, height = _stored_size(image)
             orientation = _orientation(image)
             if orientation >= 5:  # stored lying on its side
                 width, height = height, width
             channels, kind = _channels(image)
-            return ImageHeader(height, width, channels, _depth(image), kind, orientation)
-    except (SyntaxError, OSError, ValueError, LookupError, struct.error) as error:
+            depth, frames = _depth(image), _frames(image)
+    except Exception as error:  # of any kind: what a damaged file makes of a decoder is open
         raise DataError(f"{name}: the header of the image is damaged.") from error
+    if frames > 1:
+        warn_once(log, "%s: holds %d frames, the first one was taken.", name, frames)
+    return ImageHeader(height, width, channels, depth, kind, orientation, frames)
+
+
+def _with_transparent_level(image: np.ndarray, data: bytes) -> np.ndarray:
+    """Grey as BGRA; OpenCV gives no alpha for the transparent level of a grey PNG."""
+    level = transparent_level(io.BytesIO(data))
+    opaque = np.iinfo(image.dtype).max
+    alpha = np.where(image == level, 0, opaque).astype(image.dtype)
+    return np.dstack([image, image, image, alpha])
 
 
 def _turned(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -328,11 +368,23 @@ def _depth(image: ImageFile.ImageFile) -> int:
     return 16 if "16" in raw else 8
 
 
+def _frames(image: ImageFile.ImageFile) -> int:
+    if isinstance(
+        image,
+        PngImagePlugin.PngImageFile | WebPImagePlugin.WebPImageFile | TiffImagePlugin.TiffImageFile,
+    ):
+        return int(image.n_frames)
+    return 1
+
+
 def _orientation(image: Image.Image) -> int:
+    found = 1
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(image.tag_v2.get(_EXIF_ORIENTATION, 1))
-    if "exif" not in image.info:
-        return 1
-    exif = Image.Exif()
-    exif.load(image.info["exif"])
-    return int(exif.get(_EXIF_ORIENTATION, 1))
+        found = image.tag_v2.get(_EXIF_ORIENTATION, 1)
+    elif "exif" in image.info:
+        exif = Image.Exif()
+        # Of any kind: an EXIF that nobody can read must not spoil an image that is sound.
+        with suppress(Exception):
+            exif.load(image.info["exif"])
+            found = exif.get(_EXIF_ORIENTATION, 1)
+    return found if found in _UPRIGHT else 1

@@ -20,6 +20,7 @@ from PIL import Image, PngImagePlugin
 
 from smoothkit.core.errors import DataError
 from smoothkit.ops.io import ImageHeader, decode_header, read_bytes
+from smoothkit.ops.png import bare
 
 # The class in which VOC keeps what is not to be judged: the borders of objects.
 IGNORE = 255
@@ -147,7 +148,7 @@ def _loaded(data: bytes, name: str) -> Image.Image:
     """With PIL, which keeps indices where OpenCV looks up their colours."""
     try:
         # By class, since Image.open warns of large images.
-        image = PngImagePlugin.PngImageFile(io.BytesIO(data))
+        image = PngImagePlugin.PngImageFile(io.BytesIO(bare(io.BytesIO(data))))
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error) as error:
         raise DataError(
