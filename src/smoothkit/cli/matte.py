@@ -219,7 +219,9 @@ def _partner_finder(args: argparse.Namespace) -> tuple[Callable[[Path], Path], l
     if not folder.is_dir():
         raise DataError(f"--{what} {folder}: no such file or folder.")
     held: dict[Path, Path] = {}
-    for name in map(Path, FolderStore(folder, is_recursive=True).names):
+    store = FolderStore(folder, is_recursive=True)
+    store.tell_left_aside()
+    for name in map(Path, store.names):
         key = name.with_suffix("")
         if key in held:
             raise DataError(f"{folder}: has both {held[key]} and {name}. Move one away.")

@@ -164,7 +164,9 @@ def _inputs(source: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:
     inside = out_dir.resolve()
     is_below = source.resolve() in inside.parents
     found = 0
-    for name in FolderStore(source, is_recursive=True).names:
+    store = FolderStore(source, is_recursive=True)
+    store.tell_left_aside()
+    for name in store.names:
         path = source / name
         # Results below the input are no inputs, or a second run would take them.
         if is_below and path.resolve().is_relative_to(inside):

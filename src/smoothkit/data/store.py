@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Container, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from smoothkit.core.errors import DataError
+from smoothkit.core.log import warn_once
 from smoothkit.ops.io import (
     SUFFIXES,
     Alpha,
@@ -19,6 +22,14 @@ from smoothkit.ops.io import (
     decode_image,
     read_bytes,
     read_header,
+)
+
+log = logging.getLogger(__name__)
+
+# What lies beside images and is none: notes, tables, and what file managers leave behind.
+_NO_IMAGES = frozenset(
+    f".{suffix}"
+    for suffix in "txt json jsonl csv md html yml yaml xml log npz mat db ini lnk partial".split()
 )
 
 
@@ -66,14 +77,25 @@ class FolderStore(ImageStore):
 
     Args:
         root: the folder.
-        is_recursive: take the folders inside too.
+        is_recursive: take the folders inside too, each once, where links lead round in a circle.
 
     Raises:
         DataError: it cannot be listed.
     """
 
     def __init__(self, root: str | Path, *, is_recursive: bool = False) -> None:
-        super().__init__(str(root), _image_names(Path(root), is_recursive))
+        names = sorted(_files(Path(root), is_recursive))
+        is_image = {name: Path(name).suffix.lower() in SUFFIXES for name in names}
+        super().__init__(str(root), [name for name in names if is_image[name]])
+        others = (Path(name).suffix.lower() for name in names if not is_image[name])
+        self._left_aside = Counter(suffix for suffix in others if suffix not in _NO_IMAGES)
+
+    def tell_left_aside(self) -> None:
+        """Warn once of files that may be images, but have no extension of those that are read."""
+        counts = [f"{n} of {kind or 'no'}" for kind, n in sorted(self._left_aside.items())]
+        if counts:
+            told = ", ".join(counts)
+            warn_once(log, "%s: left aside files by extension: %s.", self.root, told)
 
     def read_bytes(self, name: str) -> bytes:
         return read_bytes(self.path(name))
@@ -104,7 +126,8 @@ def open_store(
 
         store = LmdbStore(root)
     else:
-        store = FolderStore(root, is_recursive=is_recursive)
+        store = folder = FolderStore(root, is_recursive=is_recursive)
+        folder.tell_left_aside()
     if not store.names:
         raise DataError(
             f"{option}: no images in {root}. Files that end in "
@@ -119,7 +142,9 @@ def image_files(folder: str | Path) -> list[Path]:
     Raises:
         DataError: no such folder, or none in it.
     """
-    names = FolderStore(folder).names
+    store = FolderStore(folder)
+    store.tell_left_aside()
+    names = store.names
     if not names:
         raise DataError(f"{folder}: has no images. Known formats: {', '.join(sorted(SUFFIXES))}.")
     return [Path(folder) / name for name in names]
@@ -151,22 +176,28 @@ def _without_suffix(stem: str, names: Container[str]) -> str:
     return stem
 
 
-def _image_names(root: Path, is_recursive: bool) -> list[str]:
-    names = []
-    try:
-        for folder, folders, files in os.walk(root, onerror=_raise, followlinks=True):
-            if not is_recursive:
-                folders.clear()
-            inside = Path(folder).relative_to(root)
-            names += [
-                (inside / file).as_posix()
-                for file in files
-                if Path(file).suffix.lower() in SUFFIXES and not file.startswith(".")
-            ]
-    except OSError as error:
-        raise DataError(f"{root}: cannot be read: {error.strerror}.") from error
-    return sorted(names)
+def _files(root: Path, is_recursive: bool) -> Iterator[str]:
+    """Paths below ``root`` of all files that are not hidden, each folder once.
 
-
-def _raise(error: OSError) -> None:
-    raise error
+    Of several ways to a folder the one without links counts: a link to a folder above it has no
+    end.
+    """
+    folders, links = [root], list[Path]()
+    seen = set()
+    while folders or links:
+        folder = folders.pop() if folders else links.pop(0)
+        try:
+            state = folder.stat()
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read: {error.strerror}.") from error
+        if (state.st_dev, state.st_ino) in seen:
+            continue
+        seen.add((state.st_dev, state.st_ino))
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if not os.path.isdir(entry.path):  # False also for a link to itself
+                yield Path(entry.path).relative_to(root).as_posix()
+            elif is_recursive:
+                (links if entry.is_symlink() else folders).append(Path(entry.path))

@@ -12,13 +12,14 @@ import lmdb
 import numpy as np
 import pytest
 
+from smoothkit.cli.pictures import _inputs
 from smoothkit.core.errors import DataError
 from smoothkit.data import lmdb_store
 from smoothkit.data.companion_kinds import ColorImages
 from smoothkit.data.companions import Companions, numbered_companions
 from smoothkit.data.lmdb_store import LmdbStore, create_lmdb
 from smoothkit.data.protocols import number_of
-from smoothkit.data.store import FolderStore, open_store, results_of
+from smoothkit.data.store import FolderStore, image_files, open_store, results_of
 from smoothkit.ops.io import write_image
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "data_preparation" / "create_lmdb.py"
@@ -72,6 +73,43 @@ def test_a_folder_without_permission_is_named(tmp_path: Path, monkeypatch) -> No
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(DataError, match=f"{tmp_path}: cannot be read: Permission denied"):
         open_store(tmp_path)
+
+
+def test_links_that_lead_round_give_each_folder_once(tmp_path: Path) -> None:
+    for name in ("a", "b/c", "b/d/e"):
+        write_image(tmp_path / f"{name}.png", image(0))
+    for link, target in (("b/up", ".."), ("0", "b"), ("b/d/self", "self"), ("b/d/b", "..")):
+        os.symlink(target, tmp_path / link)
+    assert FolderStore(tmp_path, is_recursive=True).names == ["a.png", "b/c.png", "b/d/e.png"]
+    os.symlink(tmp_path / "b", tmp_path / "b/d/root")
+    assert FolderStore(tmp_path / "b/d/root", is_recursive=True).names == ["c.png", "d/e.png"]
+
+
+def test_a_linked_folder_outside_is_taken(tmp_path: Path) -> None:
+    write_image(tmp_path / "other/a.png", image(0))
+    (tmp_path / "in").mkdir()
+    os.symlink(tmp_path / "other", tmp_path / "in/x")
+    assert FolderStore(tmp_path / "in", is_recursive=True).names == ["x/a.png"]
+
+
+def test_hidden_folders_are_left_aside(tmp_path: Path) -> None:
+    write_image(tmp_path / ".thumbnails/a.png", image(0))
+    write_image(tmp_path / ".in/b.png", image(0))
+    assert FolderStore(tmp_path, is_recursive=True).names == []
+    assert FolderStore(tmp_path / ".in", is_recursive=True).names == ["b.png"]
+
+
+@pytest.mark.parametrize(
+    "walk", [open_store, image_files, lambda root: list(_inputs(root, root / "o"))]
+)
+def test_files_of_other_extensions_are_told_once(tmp_path: Path, caplog, walk) -> None:
+    write_image(tmp_path / "a.png", image(0))
+    for name in ("b.heic", "c.HEIC", "d.gif", "note.txt", "Thumbs.db", ".hidden.gif", "e"):
+        (tmp_path / name).touch()
+    walk(tmp_path)
+    walk(tmp_path)
+    told = f"{tmp_path}: left aside files by extension: 1 of no, 1 of .gif, 2 of .heic."
+    assert [record.getMessage() for record in caplog.records] == [told]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.store import FolderStore
+from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_image
 from smoothkit.ops.label_votes import NAMES, POSITIVE
 from smoothkit.systems.hggt_sr.labels import Labels
@@ -95,9 +95,7 @@ def multi_gt(
     outcome = Outcome(title or Path(folder).name, metrics)
     pictures = Pictures(gts, option="--gts")
     rows = _rows_by_name(labels)
-    names = FolderStore(folder).names
-    if not names:
-        raise DataError(f"{folder}: has no images.")
+    names = [path.name for path in image_files(folder)]
 
     def finish(file: str) -> SetResult | str:
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import link_or_copy, write_bytes
 from smoothkit.core.weights import save_file
-from smoothkit.data.store import FolderStore
+from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_bytes
 from smoothkit.ops.label_votes import NAMES
 from smoothkit.systems.hggt_sr.labels import Labels
@@ -90,7 +90,7 @@ def choose_images(
     Raises:
         DataError: the folder has fewer.
     """
-    names = FolderStore(source).names
+    names = [path.name for path in image_files(source)]
     if len(names) < number:
         raise DataError(f"{source}: has {len(names)} images, fewer than {number}.")
     rng = np.random.default_rng(seed)
