@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import remove_leftovers, write_bytes
+from smoothkit.core.files import check_name, remove_leftovers, write_bytes
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import SUFFIXES, encode_image, read_image
 
@@ -40,7 +41,7 @@ class Job:
     @property
     def is_done(self) -> bool:
         """True where nothing is missing."""
-        return all(path.exists() for path in (self.target, *self.others))
+        return all(os.path.exists(path) for path in (self.target, *self.others))
 
 
 def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) -> int:
@@ -92,6 +93,8 @@ def make(
     failures = 0
     for job in tqdm(missing, unit="image", disable=not sys.stderr.isatty()):
         try:
+            for path in (job.target, *job.others):
+                check_name(path)
             images = function(job)
             contents = {
                 path: encode_image(image, path.suffix, name=str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -16,6 +17,8 @@ def run_command(command: Callable[[], int]) -> int:
         instead of a traceback; 130 for Ctrl-C.
     """
     prepare_threads()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that is not UTF-8 must not end it
+        sys.stdout.reconfigure(errors="backslashreplace")
     from smoothkit.core.errors import SmoothkitError
 
     try:

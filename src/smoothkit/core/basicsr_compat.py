@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import io
 import logging
 import os
 import sys
@@ -21,11 +22,44 @@ import torch
 
 from smoothkit.core.checkpoints import Snapshot
 from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.log import warn_once
 from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.weights import cpu_state, load_file, load_into, network_state
 
 log = logging.getLogger(__name__)
+
+# Of the formats that OpenCV reads, with which BasicSR decodes.
+_READABLE = frozenset(
+    f".{suffix}"
+    for suffix in [
+        "png",
+        "jpg",
+        "jpeg",
+        "jpe",
+        "jfif",
+        "webp",
+        "tif",
+        "tiff",
+        "bmp",
+        "dib",
+        "jp2",
+        "gif",
+        "avif",
+        "exr",
+        "hdr",
+        "pic",
+        "ppm",
+        "pgm",
+        "pbm",
+        "pnm",
+        "pxm",
+        "pam",
+        "pfm",
+        "ras",
+        "sr",
+    ]
+)
 
 MISSING_HINT = (
     " BasicSR's own classes are not available: it is not installed here. "
@@ -60,6 +94,7 @@ def import_basicsr() -> Any:
     _share_lmdb()
     _sort_listings(basicsr)
     _pair_by_stem()
+    _mend_lists()
     _keep_vgg_offline()
     _mend_squared_perceptual_loss()
     # Ours are the handlers of its logger; it would add a second one to the console.
@@ -265,15 +300,30 @@ class _Repaired:
 
 
 def _sort_listings(basicsr: Any) -> None:
-    """Folders in order of name; in the order of the disk, a seed would mean nothing elsewhere."""
+    """Folders in order of name; in the order of the disk, a seed would mean nothing elsewhere.
+
+    In folders of images, what is none is left aside.
+    """
     unsorted = basicsr.utils.scandir
 
     def scandir(*args: Any, **options: Any) -> Any:
         return iter(sorted(unsorted(*args, **options)))
 
+    def images(dir_path: str, suffix: Any = None, **options: Any) -> Any:
+        files = list(scandir(dir_path, suffix=suffix, **options))
+        others = [] if suffix else [file for file in files if _extension(file) not in _READABLE]
+        if others:
+            first = Path(others[0]).name
+            warn_once(log, "%s: left aside %d files, such as %s.", dir_path, len(others), first)
+        return iter(sorted(set(files) - set(others)))
+
     for name, module in list(sys.modules.items()):
         if name.startswith("basicsr.") and getattr(module, "scandir", None) is unsorted:
-            module.scandir = scandir  # type: ignore[attr-defined]
+            module.scandir = images if name.startswith("basicsr.data.") else scandir  # type: ignore[attr-defined]
+
+
+def _extension(file: str) -> str:
+    return Path(file).suffix.lower()
 
 
 def _pair_by_stem() -> None:
@@ -287,22 +337,37 @@ def _pair_by_stem() -> None:
 def _paired_paths(
     folders: Sequence[str], keys: Sequence[str], filename_tmpl: str
 ) -> list[dict[str, str]]:
-    scandir = importlib.import_module("basicsr.utils").scandir
-    inputs, truths = ({Path(file).stem: file for file in scandir(folder)} for folder in folders)
+    inputs, truths = (_by_stem(*given) for given in zip(folders, keys, strict=True))
     wanted = {filename_tmpl.format(stem): file for stem, file in truths.items()}
-    for missing, present, number in ((wanted, inputs, 0), (inputs, wanted, 1)):
-        alone = sorted(missing.keys() - present.keys())
-        if alone:
-            names = f"'{alone[0]}'" + (f" and {len(alone) - 1} more" if alone[1:] else "")
-            raise DataError(
-                f"dataroot_{keys[number]}: {folders[number]} has no image for {names}, which "
-                f"dataroot_{keys[1 - number]} has."
-            )
+    for lacking, held, number in ((inputs, wanted, 0), (wanted, inputs, 1)):
+        _refuse_alone(sorted(held.keys() - lacking.keys()), folders, keys, number)
     return [
         {f"{keys[0]}_path": f"{folders[0]}/{inputs[stem]}",
          f"{keys[1]}_path": f"{folders[1]}/{file}"}
         for stem, file in wanted.items()
     ]  # fmt: skip
+
+
+def _by_stem(folder: str, key: str) -> dict[str, str]:
+    """Files of a folder by name without extension."""
+    found: dict[str, str] = {}
+    for file in importlib.import_module("basicsr.data.data_util").scandir(folder):
+        other = found.setdefault(Path(file).stem, file)
+        if other != file:
+            raise DataError(f"dataroot_{key}: {folder} has both {other} and {file}. Move one away.")
+    return found
+
+
+def _refuse_alone(
+    alone: Sequence[str], folders: Sequence[str], keys: Sequence[str], number: int
+) -> None:
+    """Refuse names that one of two folders lacks, the one of that number."""
+    if alone:
+        names = f"'{alone[0]}'" + (f" and {len(alone) - 1} more" if alone[1:] else "")
+        raise DataError(
+            f"dataroot_{keys[number]}: {folders[number]} has no image for {names}, which "
+            f"dataroot_{keys[1 - number]} has."
+        )
 
 
 def _keep_vgg_offline() -> None:
@@ -353,42 +418,74 @@ def _vgg_features(torchvision_vgg: Any, name: str) -> torch.nn.Module:
 
 
 def _share_lmdb() -> None:
-    """One environment for each path and process; lmdb refuses to open a path twice."""
+    """One environment for each path and process, ours included; lmdb refuses a second one."""
     client = importlib.import_module("basicsr.utils.file_client")
 
     class SharedLmdb(client.LmdbBackend):
         """BasicSR's reader over shared environments; says which key is missing."""
 
         def __init__(self, db_paths: Any, client_keys: Any = "default", **options: Any) -> None:
+            from smoothkit.core.lmdbs import Database
+
             paths = db_paths if isinstance(db_paths, list) else [str(db_paths)]
             keys = client_keys if isinstance(client_keys, list) else [client_keys]
-            opened = (_open_lmdb(os.getpid(), str(path)) for path in paths)
+            opened = (Database(str(path)) for path in paths)
             self._client = dict(zip(keys, opened, strict=True))
 
         def get(self, filepath: Any, client_key: str) -> Any:
-            value = super().get(filepath, client_key)
-            if value is None:
-                path = self._client[client_key].path()
-                raise KeyError(f"{path}: holds no entry '{filepath}'")
-            return value
+            database = self._client[client_key]
+            return database.read(os.fsencode(str(filepath)), f"{database.root}/{filepath}")
 
     client.FileClient._backends["lmdb"] = SharedLmdb
 
 
-# Environments by process and path: lmdb itself keeps such a list, which a fork copies.
-_OPEN_LMDB: dict[tuple[int, str], Any] = {}
+def _mend_lists() -> None:
+    """Keys of lmdbs with dots in them, and lists with blank lines, of all data sets."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("basicsr.data."):
+            for mended in (paths_from_lmdb, paired_paths_from_lmdb):
+                if hasattr(module, mended.__name__):
+                    setattr(module, mended.__name__, mended)
+            # Each data set reads its list of names by itself, in ways that fail at blank lines.
+            module.open = _open_list  # type: ignore[attr-defined]
+    cls = importlib.import_module("basicsr.data.realesrgan_dataset").RealESRGANDataset
+    theirs = cls.__init__
+
+    @wraps(theirs)
+    def init(self: Any, opt: Any) -> None:
+        theirs(self, opt)
+        if opt["io_backend"]["type"] == "lmdb":
+            self.paths = paths_from_lmdb(self.gt_folder)
+
+    cls.__init__ = init
 
 
-@cache
-def _open_lmdb(pid: int, path: str) -> Any:
-    import lmdb
+def paths_from_lmdb(folder: str) -> list[str]:
+    """The keys of an lmdb; BasicSR ends them at their first dot.
 
-    _close_inherited(pid, path)
-    opened = _OPEN_LMDB[pid, path] = lmdb.open(path, readonly=True, lock=False, readahead=False)
-    return opened
+    Raises:
+        DataError: the folder is no lmdb.
+    """
+    from smoothkit.core.lmdbs import key_of, meta_names
+
+    if not folder.endswith(".lmdb"):
+        raise DataError(f"{folder}: must be an lmdb, whose name ends in '.lmdb'.")
+    return [os.fsdecode(key_of(name)) for name in meta_names(folder)]
 
 
-def _close_inherited(pid: int, path: str) -> None:
-    """Close what a fork handed down; lmdb refuses to open a path beside it."""
-    for key in [key for key in _OPEN_LMDB if key[0] != pid and key[1] == path]:
-        _OPEN_LMDB.pop(key).close()
+def paired_paths_from_lmdb(folders: Sequence[str], keys: Sequence[str]) -> list[dict[str, str]]:
+    """The keys that two lmdbs have in common, which has to be all.
+
+    Raises:
+        DataError: one has a key that the other lacks.
+    """
+    first, second = (paths_from_lmdb(folder) for folder in folders)
+    for lacking, held, number in ((first, second, 0), (second, first, 1)):
+        _refuse_alone(sorted(set(held) - set(lacking)), folders, keys, number)
+    return [{f"{key}_path": path for key in keys} for path in first]
+
+
+def _open_list(path: Any, mode: str = "r") -> Any:
+    """A list of names without its blank lines."""
+    with open(path, mode, encoding="utf-8-sig", errors="surrogateescape") as file:
+        return io.StringIO("".join(line for line in file if line.strip()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import math
 import os
@@ -15,6 +16,7 @@ from typing import IO, Any
 from smoothkit.core.errors import DataError
 
 TEMPORARY = ".partial"
+_LONGEST_NAME = 255
 
 
 def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -29,7 +31,7 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
             ``path`` before still stands there.
     """
     path = Path(path)
-    temporary = path.parent / f".{path.name}.{os.getpid()}{TEMPORARY}"
+    temporary = _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "wb") as file:
@@ -43,6 +45,25 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], object]) -> 
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _temporary(path: Path) -> Path:
+    """Of this process and short, whatever the name: names end at 255 bytes."""
+    name = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()
+    return path.parent / f".{name}.{os.getpid()}{TEMPORARY}"
+
+
+def check_name(path: Path) -> None:
+    """Refuse a file name that no file system takes.
+
+    Raises:
+        DataError: it has more than 255 bytes.
+    """
+    size = len(os.fsencode(path.name))
+    if size > _LONGEST_NAME:
+        raise DataError(
+            f"{path}: the name must have at most {_LONGEST_NAME} bytes, got {size}. Shorten it."
+        )
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -78,7 +99,7 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
         DataError: the new name cannot be written.
     """
     target = Path(target)
-    temporary = target.parent / f".{target.name}.{os.getpid()}{TEMPORARY}"
+    temporary = _temporary(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
@@ -95,8 +116,34 @@ def link_or_copy(source: str | Path, target: str | Path) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file atomically, in UTF-8."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text file atomically, as ``text_bytes``."""
+    write_bytes(path, text_bytes(text))
+
+
+def text_bytes(text: str) -> bytes:
+    """A text in UTF-8; of file names that are not UTF-8, the bytes as ``\\udc80`` to ``\\udcff``.
+
+    JSON reads those escapes as the name that Python has for the file.
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
+def read_json(path: str | Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or nested too deeply.
+    """
+    return parse_json(Path(path).read_bytes())
+
+
+def parse_json(content: bytes) -> Any:
+    """``read_json`` of the content of a file."""
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def write_json(path: str | Path, value: Any) -> None:

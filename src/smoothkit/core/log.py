@@ -21,7 +21,7 @@ def setup_logging(*, is_main: bool = True, file: Path | None = None) -> None:
         handlers.append(logging.StreamHandler(sys.stderr))
         if file is not None:
             file.parent.mkdir(parents=True, exist_ok=True)
-            handlers.append(logging.FileHandler(file, encoding="utf-8"))
+            handlers.append(logging.FileHandler(file, encoding="utf-8", errors="backslashreplace"))
     else:
         handlers.append(logging.NullHandler())
     for handler in handlers:

@@ -67,8 +67,16 @@ class _ByNumber:
         self._store = store
         self._option = option
         self._modulus = modulus
-        numbered = {number_of(name): name for name in store.names}
-        self._names = {number: name for number, name in numbered.items() if number is not None}
+        self._names: dict[int, str] = {}
+        for name in store.names:
+            number = number_of(name)
+            if number is None:
+                continue
+            other = self._names.setdefault(number, name)
+            if other != name:
+                raise DataError(
+                    f"{option}: {store.root} has both {other} and {name}. Move one away."
+                )
         if not self._names:
             raise DataError(
                 f"{option}: images must be named 0.png, 1.png, ..., none is in {store.root}."

@@ -7,26 +7,23 @@ image files, and ``meta_info.txt`` with one line ``<name>.png (h,w,c) <compress_
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
-from weakref import WeakValueDictionary
+from typing import Literal
 
 import cv2
 import lmdb
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import write_text
+from smoothkit.core.files import write_bytes
+from smoothkit.core.lmdbs import META_FILE, Database, key_of, meta_names
 from smoothkit.data.store import ImageStore
 from smoothkit.ops.io import ImageHeader, decode_header, decode_image, encode_image
 
 Encoding = Literal["png", "bmp", "keep"]
 
-META_FILE = "meta_info.txt"
-_META_LINE = re.compile(r"(?P<name>.+) \(\d+,\d+,\d+\) \d+")
 _FIRST_MAP_SIZE = 1 << 26
 _IMAGES_PER_COMMIT = 64
 _HEADER_BYTES = 1 << 14
@@ -46,68 +43,18 @@ class LmdbStore(ImageStore):
     """
 
     def __init__(self, root: str | Path) -> None:
-        super().__init__(str(root), _read_meta(Path(root)))
-        self._opened: _Opened | None = None
+        super().__init__(str(root), meta_names(root))
+        self.database = Database(str(root))
 
     def read_bytes(self, name: str) -> bytes:
-        with self._environment().begin() as transaction:
-            value: bytes | None = transaction.get(_key(name))
-        if value is None:
-            raise DataError(f"{self.path(name)}: no such key, got '{_key(name).decode()}'.")
-        return value
+        return self.database.read(key_of(name), self.path(name))
 
     def header(self, name: str) -> ImageHeader:
         # Of a file of megabytes only the first pages are touched.
-        with self._environment().begin(buffers=True) as transaction:
-            value = transaction.get(_key(name))
-            head = bytes(value[:_HEADER_BYTES]) if value is not None else b""
         try:
-            return decode_header(head, self.path(name))
+            return decode_header(self.database.head(key_of(name), _HEADER_BYTES), self.path(name))
         except DataError:  # missing, damaged, or with more in front of the sizes
             return super().header(name)
-
-    def _environment(self) -> lmdb.Environment:
-        if self._opened is None or self._opened.process != os.getpid():
-            self._opened = _shared(self.root)
-        return self._opened.environment
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_opened": None}
-
-
-class _Opened:
-    """An open database and the process that opened it."""
-
-    def __init__(self, root: str) -> None:
-        self.process = os.getpid()
-        try:
-            # Nobody writes, so no locks; reads are random, so nothing ahead of them.
-            self.environment = lmdb.open(root, readonly=True, lock=False, readahead=False)
-        except lmdb.Error as error:
-            raise DataError(f"{root}: cannot be opened: {error}.") from error
-        page_size = self.environment.stat()["psize"]
-        size = (self.environment.info()["last_pgno"] + 1) * page_size
-        if os.path.getsize(os.path.join(root, "data.mdb")) < size:
-            # Read, the missing pages would end the process with a bus error.
-            self.environment.close()
-            raise DataError(f"{root}: data.mdb is cut off. Copy or create it again.")
-
-
-# lmdb refuses to open one file twice in a process, so its stores share. An entry goes with the last
-# store that uses it.
-_OPEN: WeakValueDictionary[str, _Opened] = WeakValueDictionary()
-
-
-def _shared(root: str) -> _Opened:
-    real = os.path.realpath(root)
-    opened = _OPEN.get(real)
-    if opened is not None and opened.process != os.getpid():
-        # Inherited in a fork: lmdb wants a handle of this process, and this one out of the way.
-        opened.environment.close()
-        opened = None
-    if opened is None:
-        opened = _OPEN[real] = _Opened(root)
-    return opened
 
 
 def create_lmdb(
@@ -139,12 +86,11 @@ def create_lmdb(
     _refuse_twin_keys(source)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".{target.name}."
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=target.parent) as temporary:
+        with tempfile.TemporaryDirectory(prefix=".lmdb.", dir=target.parent) as temporary:
             folder = Path(temporary, target.name)
             folder.mkdir()
             lines = _write(folder, _entries(source, encoding, compress_level))
-            write_text(folder / META_FILE, "".join(lines))
+            write_bytes(folder / META_FILE, os.fsencode("".join(lines)))
             folder.rename(target)
     except (OSError, lmdb.Error) as error:
         raise DataError(f"{target}: cannot be written: {error}.") from error
@@ -161,13 +107,14 @@ def _entries(source: ImageStore, encoding: Encoding, compress_level: int) -> Ite
         data, path = source.read_bytes(name), source.path(name)
         if encoding != "keep":
             suffix = f".{encoding}"
-            image = decode_image(data, path, "unchanged")
+            # Upright: what is encoded anew has no EXIF to say how it lies.
+            image = decode_image(data, path, "whole", cmyk="convert")
             params = (cv2.IMWRITE_PNG_COMPRESSION, level) if encoding == "png" else ()
             data = encode_image(image, suffix, name=path, params=params)
             name = os.path.splitext(name)[0] + suffix
         header = decode_header(data, path)
         size = f"({header.height},{header.width},{header.channels})"
-        yield _key(name), data, f"{name} {size} {level}\n"
+        yield key_of(name), data, f"{name} {size} {level}\n"
 
 
 def _write(folder: Path, entries: Iterable[Entry]) -> list[str]:
@@ -192,30 +139,12 @@ def _is_committed(environment: lmdb.Environment, batch: Iterable[Entry]) -> bool
     return True
 
 
-def _read_meta(root: Path) -> list[str]:
-    try:
-        lines = (root / META_FILE).read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{root / META_FILE}: cannot be read: {error}.") from error
-    matches = [_META_LINE.fullmatch(line) for line in lines if line]
-    if None in matches:
-        raise DataError(
-            f"{root / META_FILE}: each line must be '<name> (<h>,<w>,<c>) <compress_level>', "
-            f"got '{[line for line in lines if line][matches.index(None)]}'."
-        )
-    return sorted(match["name"] for match in matches if match)
-
-
 def _refuse_twin_keys(source: ImageStore) -> None:
     seen: dict[bytes, str] = {}
     for name in source.names:
-        other = seen.setdefault(_key(name), name)
+        other = seen.setdefault(key_of(name), name)
         if other != name:
             raise DataError(
                 f"{source.path(name)}: has the same key as {other}; keys have no extension. "
                 "Rename one."
             )
-
-
-def _key(name: str) -> bytes:
-    return os.path.splitext(name)[0].encode()

@@ -18,7 +18,7 @@ from smoothkit.data.base import ImageDataset, check_each
 from smoothkit.data.companion_kinds import ColorImages, EdgeMaps, Masks
 from smoothkit.data.companions import Checker, numbered_companions
 from smoothkit.data.patches import Pad, Patches
-from smoothkit.data.protocols import by_number
+from smoothkit.data.protocols import by_number, by_stem
 from smoothkit.data.store import open_store
 from smoothkit.ops.augment import Border, Params
 from smoothkit.ops.io import Alpha, kind_fault
@@ -66,7 +66,7 @@ class BlendedPairDataset(ImageDataset):
             it is neither where the rest is nor has its colours.
 
     Raises:
-        DataError: a folder is missing or has no images.
+        DataError: a folder is missing, has no images or two of one name.
         OptionError: the options contradict each other.
 
     Source: Easy2Hard (IEEE TNNLS 2021), CSGIS-Net (arXiv 2209.00977). Differs: what comes with a
@@ -110,6 +110,7 @@ class BlendedPairDataset(ImageDataset):
         self._uses_reference_crops = crop == "reference_val"
         self._alpha: Alpha = alpha
         self._pairs = open_store(dataroot)
+        by_stem(self._pairs.names, self._pairs.root)  # results of twins would have one name
         self._names = sorted(self._pairs.names, key=by_number)
         self._companions = numbered_companions(
             {

@@ -33,7 +33,7 @@ class SmoothingTestDataset(ImageDataset):
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:
-        DataError: a folder is missing or has no images, or two ground truths have one name.
+        DataError: a folder is missing or has no images, or two of its images have one name.
 
     Source: CSGIS-Net (arXiv 2209.00977), published evaluation code.
     """
@@ -51,6 +51,7 @@ class SmoothingTestDataset(ImageDataset):
         if num_gt < 1:
             raise OptionError([Fault("num_gt", f"must be 1 or more, got {num_gt}.")])
         self._inputs = open_store(dataroot_lq, option="dataroot_lq")
+        by_stem(self._inputs.names, self._inputs.root)  # results of twins would have one name
         self._truths = open_store(dataroot_gt, option="dataroot_gt") if dataroot_gt else None
         self._held = by_stem(self._truths.names, self._truths.root) if self._truths else {}
         if protocol == "voc":

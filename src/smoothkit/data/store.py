@@ -12,6 +12,7 @@ import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.log import warn_once
+from smoothkit.data.protocols import by_stem
 from smoothkit.ops.io import (
     SUFFIXES,
     Alpha,
@@ -29,7 +30,24 @@ log = logging.getLogger(__name__)
 # What lies beside images and is none: notes, tables, and what file managers leave behind.
 _NO_IMAGES = frozenset(
     f".{suffix}"
-    for suffix in "txt json jsonl csv md html yml yaml xml log npz mat db ini lnk partial".split()
+    for suffix in [
+        "txt",
+        "json",
+        "jsonl",
+        "csv",
+        "md",
+        "html",
+        "yml",
+        "yaml",
+        "xml",
+        "log",
+        "npz",
+        "mat",
+        "db",
+        "ini",
+        "lnk",
+        "partial",
+    ]
 )
 
 
@@ -157,10 +175,11 @@ def results_of(folder: str | Path, names: Sequence[str]) -> dict[str, Path]:
     with the shorter suffix is taken.
 
     Raises:
-        DataError: the folder has none of that name.
+        DataError: the folder has none of that name, or two files that differ by extension alone.
     """
     known = set(names)
-    files = {path.stem: path for path in image_files(folder)}
+    by_name = {path.name: path for path in image_files(folder)}
+    files = {stem: by_name[name] for stem, name in by_stem(by_name, str(folder)).items()}
     found: dict[str, Path] = {}
     for stem in sorted(files, key=len):
         found.setdefault(_without_suffix(stem, known), files[stem])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -14,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from smoothkit.core.errors import DataError, Fault, OptionError
-from smoothkit.core.files import as_json, write_text
+from smoothkit.core.files import as_json, parse_json, text_bytes, write_text
 from smoothkit.core.runtime import Folders
 from smoothkit.core.settings import LoggerSettings
 from smoothkit.engine.tables import Table
@@ -104,7 +103,8 @@ class Messages:
         for name, value in means.items():
             self._board.add_scalar(f"metrics/{table.dataset}/{name}", value, iteration)
         for stem, row in rows.items():
-            self._board.add_image(f"{table.dataset}/{stem}", row, iteration)
+            tag = text_bytes(f"{table.dataset}/{stem}").decode("utf-8")
+            self._board.add_image(tag, row, iteration)
 
     def measured_at(self, iteration: int) -> set[str]:
         """Names of the data sets measured there, by this process or one that was killed."""
@@ -117,8 +117,8 @@ class Messages:
 
     def _append(self, values: Mapping[str, Any]) -> None:
         try:
-            with open(self._lines, "a", encoding="utf-8") as file:
-                file.write(as_json(values) + "\n")
+            with open(self._lines, "ab") as file:
+                file.write(text_bytes(as_json(values) + "\n"))
         except OSError as error:
             raise DataError(f"{self._lines}: cannot be written: {error.strerror}") from error
 
@@ -137,9 +137,9 @@ class Messages:
 def _kept_until(path: Path, iteration: int) -> list[dict[str, Any]]:
     """What the file tells up to ``iteration``; the rest is removed from it."""
     kept = []
-    for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+    for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
-            told = json.loads(line)
+            told = parse_json(line)
             if told["iter"] <= iteration:
                 kept.append(told)
         except (ValueError, KeyError, TypeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothkit.core.errors import DataError
+from smoothkit.core.files import parse_json
 from smoothkit.core.options import OptionFile, read_options
 from smoothkit.core.signature import nearest
 from smoothkit.engine.report_charts import Point
@@ -99,7 +99,7 @@ def _curves(path: Path) -> dict[tuple[str, str], list[Point]]:
     curves: dict[tuple[str, str], list[Point]] = {}
     for text in _text(path).splitlines():
         try:
-            line = json.loads(text)
+            line = parse_json(text.encode("utf-8"))
             iteration = line["iter"]
         except (ValueError, KeyError, TypeError):
             continue  # half a line of a process that was killed, or is writing it

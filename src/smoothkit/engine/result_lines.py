@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smoothkit.core.errors import DataError
+from smoothkit.core.files import text_bytes
 from smoothkit.ops.io import read_bytes
 
 _NUMBER = r"(?:tensor\()?([-+\w.]+)\)?"
@@ -38,7 +39,7 @@ def append_result(path: str | Path, line: ResultLine) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a+b") as file:
             is_cut = file.tell() and path.read_bytes()[-1:] != b"\n"
-            file.write((("\n" if is_cut else "") + line.text()).encode("utf-8"))
+            file.write(text_bytes(("\n" if is_cut else "") + line.text()))
     except OSError as error:
         raise DataError(f"{path}: cannot be written: {error.strerror}.") from error
 

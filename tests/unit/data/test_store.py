@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from smoothkit.cli.pictures import _inputs
+from smoothkit.core import lmdbs
 from smoothkit.core.errors import DataError
 from smoothkit.data import lmdb_store
 from smoothkit.data.companion_kinds import ColorImages
@@ -206,10 +207,10 @@ def test_a_missing_key_is_named(packed: LmdbStore) -> None:
 def test_stores_of_one_path_share_and_close_with_the_last(packed: LmdbStore) -> None:
     other = LmdbStore(f"{packed.root}/../packed.lmdb")
     np.testing.assert_array_equal(packed.read("b.png"), other.read("b.png"))
-    assert len(lmdb_store._OPEN) == 1
+    assert len(lmdbs._OPEN) == 1
     del other
-    packed._opened = None
-    assert len(lmdb_store._OPEN) == 0
+    packed.database._opened = None
+    assert len(lmdbs._OPEN) == 0
     lmdb.open(packed.root, readonly=True, lock=False).close()  # nothing holds the file any more
 
 
@@ -232,7 +233,8 @@ def test_a_store_survives_a_fork(packed: LmdbStore) -> None:
         "import os, sys; from smoothkit.data.lmdb_store import LmdbStore;"
         "a, b = LmdbStore(sys.argv[1]), LmdbStore(sys.argv[1]); a.read('b.png'); b.read('b.png');"
         "child = os.fork();"
-        "ok = a.read('b.png').sum() == b.read('b.png').sum() and a._opened is b._opened;"
+        "ok = a.read('b.png').sum() == b.read('b.png').sum();"
+        "ok = ok and a.database._opened is b.database._opened;"
         "os._exit(not ok) if not child else None;"
         "sys.exit(not ok or os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
     )

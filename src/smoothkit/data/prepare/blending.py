@@ -186,7 +186,7 @@ def read_map(path: str | Path) -> dict[str, int]:
         DataError: a line that is none, or numbers that are not 0, 1, 2, ..., once each.
     """
     numbers: dict[str, int] = {}
-    lines = read_bytes(path).decode("utf-8-sig", errors="replace").splitlines()
+    lines = read_bytes(path).decode("utf-8-sig", errors="surrogateescape").splitlines()
     for line_number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -235,7 +235,7 @@ def refuse_twins(paths: Sequence[Path], stems: Sequence[str]) -> None:
 def write_map(out_dir: Path, stems: Sequence[str]) -> None:
     """Write ``map.txt`` of ground truths in the order of their numbers."""
     lines = "".join(f"{stem},{b}\n" for b, stem in enumerate(stems))
-    write_changed(out_dir / MAP_FILE, lines.encode("utf-8"))
+    write_changed(out_dir / MAP_FILE, os.fsencode(lines))
 
 
 def _pair_path(out_dir: Path, number: int) -> Path:

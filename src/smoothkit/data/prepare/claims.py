@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, write_bytes
+from smoothkit.core.files import as_json, read_json, text_bytes, write_bytes
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import read_bytes
 
@@ -43,7 +43,7 @@ def claim(
             )
         if held != json.loads(text):
             raise DataError(f"{out_dir}: has {made} made from other {_change(held, sources)}.")
-    write_changed(note, text.encode("utf-8"))
+    write_changed(note, text_bytes(text))
 
 
 def refuse_as_output(out_dir: Path, source_dirs: Iterable[str | Path | None]) -> None:
@@ -84,7 +84,7 @@ def _has_images(folder: Path) -> bool:
 def _read(note: Path) -> dict[str, Any] | None:
     """What is noted, or None where nothing that can be read is."""
     try:
-        held = json.loads(note.read_text("utf-8"))
+        held = read_json(note)
     except (OSError, ValueError):
         return None
     return held if isinstance(held, dict) else None

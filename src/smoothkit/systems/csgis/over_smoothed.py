@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Sequence
 
@@ -24,5 +25,5 @@ def draw_filter(stem: str, filters: Sequence[Candidate], seed: int) -> Candidate
 
     The draw depends on the image's name, not on which others there are.
     """
-    rng = np.random.default_rng([seed, zlib.crc32(stem.encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(stem))])
     return filters[int(rng.integers(len(filters)))]

@@ -18,7 +18,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from smoothkit.core.files import as_json, remove_leftovers, write_bytes
+from smoothkit.core.files import as_json, remove_leftovers, text_bytes, write_bytes
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.prepare.blending import PAIR_FOLDERS, blend_images, split_val, write_map
 from smoothkit.data.prepare.claims import claim, write_changed
@@ -105,7 +105,7 @@ def make_voc_smooth(
     for folder in (".", *FOLDERS):
         remove_leftovers(out_dir / folder)
     write_map(out_dir, [entry.stem for entry in plan.entries])
-    write_changed(out_dir / OVER_FILE, (as_json(_over_rows(plan), indent=1) + "\n").encode("utf-8"))
+    write_changed(out_dir / OVER_FILE, text_bytes(as_json(_over_rows(plan), indent=1) + "\n"))
     numbers = range(len(plan.entries))
     made = in_threads(partial(_make_images, plan, out_dir), numbers, workers)
     for _ in tqdm(made, total=len(numbers), unit="image", disable=not sys.stderr.isatty()):

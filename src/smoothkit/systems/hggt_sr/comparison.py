@@ -43,7 +43,10 @@ def summary(outcome: Outcome, metric: str, *, seed: int = 0) -> dict[str, float]
 
 
 def sorted_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
-    """A row a method, the best first by the first metric: means with intervals, number of sets."""
+    """A row a method, the best first by the first metric: means with intervals, number of sets.
+
+    Methods without results come last.
+    """
     metrics = outcomes[0].metrics
     sign = 1 if metrics[0] in LOWER_IS_BETTER else -1
     measured = [outcome for outcome in outcomes if outcome.sets]
@@ -57,7 +60,8 @@ def sorted_rows(outcomes: Sequence[Outcome]) -> list[list[str]]:
                 str(len(outcome.sets)),
             ]
         )
-    return rows
+    empty = [outcome for outcome in outcomes if not outcome.sets]
+    return rows + [[o.title, *("no results" for _ in metrics), "0"] for o in empty]
 
 
 def header_of(metrics: Sequence[str]) -> list[str]:

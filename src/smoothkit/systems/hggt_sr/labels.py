@@ -8,7 +8,6 @@ holds ``Picture_1``, ``Picture_2``, ... with ``File`` (``original``, ``01``, ...
 from __future__ import annotations
 
 import io
-import json
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import write_bytes
+from smoothkit.core.files import parse_json, text_bytes, write_bytes
 from smoothkit.ops.io import read_bytes
 from smoothkit.ops.label_votes import NEGATIVE, POSITIVE, SIMILAR, code_of, normalised, vote
 
@@ -150,7 +149,7 @@ def _fingerprint(files: dict[str, dict[str, os.stat_result]]) -> int:
         for folder, states in files.items()
         for name, state in states.items()
     )
-    return zlib.crc32("\n".join(lines).encode("utf-8"))
+    return zlib.crc32(text_bytes("\n".join(lines)))
 
 
 def _read(root: Path, files: dict[str, dict[str, os.stat_result]], faults: list[str]) -> Labels:
@@ -228,7 +227,7 @@ def odd_labels(root: str | Path) -> list[str]:
 def _pictures(path: Path) -> Iterator[tuple[str, str | None]]:
     """(version, label) of the enhanced pictures of a label file; other keys are passed over."""
     try:
-        content = json.loads(read_bytes(path).decode("utf-8-sig"))
+        content = parse_json(read_bytes(path))
         pictures = _numbered(content)
     except (ValueError, AttributeError, TypeError) as error:
         raise DataError(f"{path}: is no label file: {error}.") from error

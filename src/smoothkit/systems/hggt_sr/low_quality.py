@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.errors import DataError
 from smoothkit.core.signature import read_section
+from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
 from smoothkit.models.degrade import Degradation
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
@@ -39,18 +41,19 @@ def degrade_folder(
 
     Raises:
         OptionError: a key of the section.
-        DataError: an image cannot be used, or its sides are no multiples of ``scale``.
+        DataError: an image cannot be used, two have one name, or sides are no multiples of
+            ``scale``.
     """
     options = {"scale": scale, **section, "gt_size": scale, "pool_size": None}
     degradation = read_section(Degradation, options, "degradation")
-    for path in image_files(gt_dir):
+    for path in _without_twins(gt_dir):
         image = read_image(path, alpha="drop")
         height, width = image.shape[:2]
         if height % scale or width % scale:
             raise DataError(
                 f"{path}: must have sides that {scale} divides, got {height}x{width}. Crop it."
             )
-        rng = np.random.default_rng([seed, zlib.crc32(path.stem.encode())])
+        rng = np.random.default_rng([seed, zlib.crc32(os.fsencode(path.stem))])
         source = to_tensor(to_float(image))[None]
         lq = degradation.low_quality(source, degradation.draw(1, rng))[0]
         yield _written(out_dir, path, to_image(lq.float() / 255))
@@ -62,13 +65,20 @@ def enlarge_folder(
     """Write ``<stem>_<suffix>.png``, enlarged as Matlab's ``imresize`` does; yields the paths.
 
     Raises:
-        DataError: an image cannot be read, or the disk cannot be written.
+        DataError: an image cannot be read, two have one name, or the disk cannot be written.
     """
     imresize = basicsr_part("utils.matlab_functions", "imresize")
-    for path in image_files(lq_dir):
+    for path in _without_twins(lq_dir):
         small = torch.from_numpy(to_float(read_image(path, alpha="drop"))).permute(2, 0, 1)
         large = imresize(small, scale).permute(1, 2, 0).clamp(0, 1).numpy()
         yield _written(out_dir, path.with_stem(f"{path.stem}_{suffix}"), to_uint8(large))
+
+
+def _without_twins(folder: str | Path) -> list[Path]:
+    """Images of a folder, refused where two would get one result."""
+    paths = image_files(folder)
+    by_stem([path.name for path in paths], str(folder))
+    return paths
 
 
 def _written(out_dir: str | Path, path: Path, image: np.ndarray) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean
@@ -77,12 +77,13 @@ def multi_gt(
     """Measure the results of a folder; yields how many of how many are done.
 
     Args:
-        restored: folder of ``<set>_<suffix>.png``.
+        restored: folder of ``<set>_<suffix>.png`` or ``<set>.png``.
         gts: folder of ``01/<set>_01.png``, ...
         labels: of the sets.
         measure: what is measured.
         metrics: its names.
-        suffix: behind the names of results; ~: what stands behind the last underscore.
+        suffix: behind the names of results; ~: what stands behind the last underscore, where a
+            name is not that of a set itself.
         title: of the outcome; ~: the folder's name.
         workers: sets at a time; None for one for each usable CPU.
 
@@ -96,6 +97,7 @@ def multi_gt(
     pictures = Pictures(gts, option="--gts")
     rows = _rows_by_name(labels)
     names = [path.name for path in image_files(folder)]
+    owners: dict[str, str] = {}
 
     def finish(file: str) -> SetResult | str:
         try:
@@ -107,6 +109,9 @@ def multi_gt(
     for number, found in enumerate(in_threads(finish, names, workers), 1):
         if isinstance(found, str):
             outcome.skipped.append(found)
+        elif (first := owners.setdefault(found.name, names[number - 1])) != names[number - 1]:
+            path = os.path.join(folder, names[number - 1])
+            outcome.skipped.append(f"{path}: is of the set of {first}. Move one away.")
         else:
             outcome.sets.append(found)
         yield number, len(names), outcome
@@ -131,9 +136,11 @@ def _of_set(
     measure: Measure,
     suffix: str | None,
 ) -> SetResult:
-    name = _set_name(path, suffix)
+    name = _set_name(path, suffix, rows)
     if name not in rows:
-        raise DataError(f"{path}: no labels are called '{name}'. Name results <set>_<suffix>.png.")
+        raise DataError(
+            f"{path}: no labels are called '{name}'. Name results <set>.png or <set>_<suffix>.png."
+        )
     row = rows[name]
     words = {
         version: NAMES[code].capitalize()
@@ -165,9 +172,10 @@ def _of_set(
     return SetResult(name, words, named)
 
 
-def _set_name(path: Path, suffix: str | None) -> str:
+def _set_name(path: Path, suffix: str | None, known: Container[str]) -> str:
     if suffix is None:
-        return path.stem.rpartition("_")[0]
+        is_plain = path.stem in known or "_" not in path.stem
+        return path.stem if is_plain else path.stem.rpartition("_")[0]
     if not path.stem.endswith(f"_{suffix}"):
         raise DataError(f"{path}: its name does not end in '_{suffix}'.")
     return path.stem.removesuffix(f"_{suffix}")

@@ -26,16 +26,19 @@ class Pictures:
         option: what the user calls it, for messages.
 
     Raises:
-        DataError: it is missing or has no images.
+        DataError: it is missing or has no images, or has two of one name.
     """
 
     def __init__(self, root: str | Path, *, option: str) -> None:
         self._store = open_store(str(root), option=option, is_recursive=True)
-        self._files = {}
+        self._files: dict[tuple[str, str, str], str] = {}
         for file in self._store.names:
             folder, _, name = file.rpartition("/")
             outer, _, version = folder.rpartition("/")
-            self._files[outer, version.lower(), name.rpartition(".")[0]] = file
+            key = outer, version.lower(), name.rpartition(".")[0]
+            other = self._files.setdefault(key, file)
+            if other != file:
+                raise DataError(f"{option}: {root} has both {other} and {file}. Move one away.")
 
     def path(self, name: str, version: str) -> str:
         """What messages and batches call a picture.

@@ -8,7 +8,6 @@ short goes on where it stopped, and several machines can share the work.
 
 from __future__ import annotations
 
-import json
 import logging
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import link_or_copy, write_json
+from smoothkit.core.files import link_or_copy, read_json, write_json
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.prepare.blending import refuse_twins
 from smoothkit.data.prepare.filtering import read_photo
@@ -68,12 +67,20 @@ def choose_ground_truths(
 
 
 def merge_selections(out_dir: str | Path) -> Path:
-    """Write ``selection.json``: photograph -> what was chosen, of all that are finished."""
+    """Write ``selection.json``: photograph -> what was chosen, of all that are finished.
+
+    Raises:
+        DataError: one of ``selection`` cannot be read.
+    """
     out_dir = Path(out_dir)
     chosen = {}
     for path in sorted((out_dir / "selection").glob("*.json")):
-        held = json.loads(path.read_text("utf-8"))
-        chosen[path.stem] = next(row for row in held["candidates"] if row["name"] == held["best"])
+        try:
+            held = read_json(path)
+            rows = {row["name"]: row for row in held["candidates"]}
+            chosen[path.stem] = rows[held["best"]]
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise DataError(f"{path}: cannot be read. Remove it, and choose again.") from error
     write_json(out_dir / "selection.json", chosen)
     return out_dir / "selection.json"
 
@@ -117,7 +124,11 @@ def _row(candidate: Candidate, screening: Screening) -> dict[str, Any]:
 
 def _is_finished(note: Path, made_from: Mapping[str, Any], chosen: Path) -> bool:
     try:
-        held = json.loads(note.read_text("utf-8"))
+        held = read_json(note)
     except (OSError, ValueError):
         return False
-    return chosen.exists() and all(held.get(key) == value for key, value in made_from.items())
+    return (
+        chosen.exists()
+        and isinstance(held, dict)
+        and all(held.get(key) == value for key, value in made_from.items())
+    )

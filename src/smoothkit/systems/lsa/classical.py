@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import json
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import remove_leftovers, write_bytes, write_json
+from smoothkit.core.files import read_json, remove_leftovers, write_bytes, write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.ops.io import encode_image, read_bytes, to_float, to_uint16
 from smoothkit.systems.lsa.foreground import numba_alone
@@ -106,7 +105,7 @@ def _hash(method: str, triple: Triple, matte: bytes) -> str:
 def _read_note(note: Path) -> dict[str, str]:
     """The hashes by stem; without a note, or with one that cannot be read, nothing is known."""
     try:
-        return dict(json.loads(note.read_text("utf-8")))
+        return dict(read_json(note))
     except (OSError, ValueError, TypeError):
         return {}
 

@@ -7,13 +7,12 @@ same sources again. ``hashed`` and ``claim`` are those of a merged test set.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, write_text
+from smoothkit.core.files import as_json, read_json, write_text
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import is_whole_png, read_bytes
@@ -138,7 +137,7 @@ def _difference(part: str, former: File | None, now: File) -> str:
 
 def _read_note(note: Path) -> dict[str, Origin]:
     try:
-        content = json.loads(note.read_text("utf-8"))
+        content = read_json(note)
         return {
             name: {part: (str(file), str(digest)) for part, (file, digest) in origin.items()}
             for name, origin in content.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ from tqdm import tqdm
 
 from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.core.files import as_json, remove_leftovers, write_bytes, write_json
+from smoothkit.core.files import as_json, read_json, remove_leftovers, write_bytes, write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
@@ -252,7 +251,7 @@ def _read_note(folder: Path, recipe: _Recipe) -> dict[str, str]:
     if not note.exists():
         return {}
     try:
-        content = json.loads(note.read_text("utf-8"))
+        content = read_json(note)
         held, hashes = content["recipe"], dict(content["images"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(

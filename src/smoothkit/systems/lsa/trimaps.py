@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, remove_leftovers, write_json
+from smoothkit.core.files import as_json, read_json, remove_leftovers, write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
@@ -63,7 +63,7 @@ class AlphaRule:
 
     def radii(self, stem: str) -> tuple[int, int]:
         """For background and foreground: a function of the seed and the image's name."""
-        rng = np.random.default_rng([self.seed, zlib.crc32(stem.encode())])
+        rng = np.random.default_rng([self.seed, zlib.crc32(os.fsencode(stem))])
         return sample_radii(rng, self.low, self.high)
 
     def trimap(self, alpha: np.ndarray, stem: str) -> np.ndarray:
@@ -190,7 +190,7 @@ def _write_note(folder: Path, rule: AlphaRule | MaskRule, images: dict[str, Any]
 def _read_note(note: Path) -> tuple[Any, dict[str, Any]]:
     """The rule, and what is noted of each image."""
     try:
-        content = json.loads(note.read_text("utf-8"))
+        content = read_json(note)
         return content["rule"], dict(content["images"])
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{note}: cannot be read. Remove it with the trimaps beside it.") from error

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, kind_fault
 from smoothkit.systems.lsa.mattes import check_size, partners, plane_of
@@ -62,12 +63,13 @@ class Triples:
         alpha: refuse or drop the alpha channel of an image.
 
     Raises:
-        DataError: a folder is missing or has no images, or images lack a trimap or an alpha; all of
-            them are named.
+        DataError: a folder is missing, has no images or two of one name, or images lack a trimap
+            or an alpha; all of them are named.
     """
 
     def __init__(self, folders: Folders, *, levels: Levels, alpha: Alpha) -> None:
         self._images = open_store(folders.images, option="dataroot_image")
+        by_stem(self._images.names, self._images.root)  # results of twins would have one name
         self._trimaps = [open_store(f, option="dataroot_trimap") for f in folders.trimaps]
         self._alphas = (
             open_store(folders.alphas, option="dataroot_alpha") if folders.alphas else None
