@@ -183,3 +183,25 @@ def test_a_result_equal_to_its_truth_is_measured(run_script, folder):
 def test_an_unknown_metric_is_refused(run_script, folder, capsys):
     assert run_script(TABLE, f"{GIVEN} --restored good --metrics pnsr") == 2
     assert "pnsr: no such metric. Did you mean 'psnr'" in capsys.readouterr().err
+
+
+def test_results_may_be_called_as_their_sets_and_a_method_without_any_is_a_row(
+    run_script, folder, capsys
+):
+    for path in sorted((folder / "good").iterdir()):
+        path.rename(path.with_stem(path.stem.removesuffix("_x4")))
+    write_image(folder / "empty/astronaut.png", np.zeros((56, 56, 3), np.uint8))
+    assert run_script(TABLE, f"{GIVEN} --restored empty good --out_dir o") == 2
+    printed = capsys.readouterr()
+    assert "empty/astronaut.png: no labels are called 'astronaut'" in printed.err
+    rows = printed.out.splitlines()
+    assert rows[2].startswith("| good | ")
+    assert rows[2].endswith(" 4 |")
+    assert rows[3] == "| empty | no results | no results | 0 |"
+
+
+def test_a_second_result_of_a_set_is_named(run_script, folder, capsys):
+    write_image(folder / "good/0000-0-0_x2.png", read_image(folder / "good/0000-0-0_x4.png"))
+    assert run_script(TABLE, f"{GIVEN} --restored good --out_dir o") == 2
+    told = "good/0000-0-0_x4.png: is of the set of 0000-0-0_x2.png. Move one away."
+    assert told in capsys.readouterr().err
