@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from smoothkit.cli.arguments import Gather
 from smoothkit.cli.process import run_command
 from smoothkit.data.samples import PHOTOGRAPHS, TEST_PHOTOGRAPHS, make_samples
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--test_photographs",
         nargs="+",
+        action=Gather,
         default=TEST_PHOTOGRAPHS,
         choices=sorted(PHOTOGRAPHS),
         metavar="NAME",

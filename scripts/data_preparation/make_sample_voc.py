@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.systems.csgis.samples import make_sample_voc
 
@@ -23,6 +23,7 @@ def main() -> int:
         "--photo_dir",
         required=True,
         nargs="+",
+        action=Gather,
         metavar="DIR",
         help="folders of images, which get classes in common",
     )

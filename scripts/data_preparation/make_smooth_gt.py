@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.filtering import make_smooth_gt
@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument(
         "--set",
         nargs="+",
+        action=Gather,
         type=parse_setting,
         default=[],
         metavar="NAME=NUMBER",
@@ -48,6 +49,7 @@ def main() -> int:
     parser.add_argument(
         "--grid",
         nargs="+",
+        action=Gather,
         default=DEFAULT_GRID,
         metavar="NAME:SETTING=A,B",
         help=f"filters and values to try; default: {' '.join(DEFAULT_GRID)}",

@@ -12,7 +12,7 @@ import sys
 
 from tqdm import tqdm
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.systems.lsa.trimap import LARGEST_RADIUS, LEAST_RADIUS
 from smoothkit.systems.lsa.trimaps import AlphaRule, MaskRule, make_trimaps
@@ -30,6 +30,7 @@ def main() -> int:
         "--radius",
         type=whole_number(0),
         nargs="+",
+        action=Gather,
         metavar="PIXELS",
         help="of alphas: how far from fractional pixels is unknown; two numbers are a range, from "
         f"which background and foreground draw; default: {LEAST_RADIUS} {LARGEST_RADIUS}",

@@ -12,7 +12,7 @@ import argparse
 import sys
 from functools import partial
 
-from smoothkit.cli.arguments import fraction, whole_number
+from smoothkit.cli.arguments import Gather, fraction, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.ops.filters import describe_filters
 from smoothkit.ops.labels import IGNORE
@@ -107,6 +107,7 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--over_filters",
         nargs="+",
+        action=Gather,
         metavar=FILTER,
         help="one of them, drawn for each photograph, over-smooths it; "
         f"default: {' '.join(STRONG_FILTERS)}",

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 
+from smoothkit.cli.arguments import Gather
 from smoothkit.cli.process import run_command
 from smoothkit.ops.filters import parse_candidate
 
@@ -26,6 +27,7 @@ def main() -> int:
     parser.add_argument(
         "--results",
         nargs="+",
+        action=Gather,
         type=named,
         default=[],
         metavar="NAME=DIR",
@@ -34,13 +36,19 @@ def main() -> int:
     parser.add_argument(
         "--also",
         nargs="+",
+        action=Gather,
         type=named,
         default=[],
         metavar="NAME=FILTER:SETTING=NUMBER",
         help="filters with settings that are not tuned, as in too_strong=rtv:lam=0.3",
     )
     parser.add_argument(
-        "--filters", nargs="*", choices=tuple(GRIDS), default=list(GRIDS), help="default: all"
+        "--filters",
+        nargs="*",
+        action=Gather,
+        choices=tuple(GRIDS),
+        default=list(GRIDS),
+        help="default: all",
     )
     parser.add_argument("--out_dir", default="results/compare_filters", help="default: %(default)s")
     parser.add_argument(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
 
@@ -26,9 +26,16 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data_dir", required=True, help="has merged, trimaps and alpha_copy")
-    parser.add_argument("--methods", nargs="*", choices=tuple(METHODS), default=list(METHODS))
     parser.add_argument(
-        "--results", nargs="*", default=[], metavar="NAME=DIR", help="mattes that are there already"
+        "--methods", nargs="*", action=Gather, choices=tuple(METHODS), default=list(METHODS)
+    )
+    parser.add_argument(
+        "--results",
+        nargs="*",
+        action=Gather,
+        default=[],
+        metavar="NAME=DIR",
+        help="mattes that are there already",
     )
     parser.add_argument("--out_dir", required=True)
     parser.add_argument("--num_shown", type=whole_number(1), default=4, help="rows; default: 4")

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.data.store import open_store
 
@@ -45,7 +45,12 @@ def main() -> int:
         help="where errors are summed up; default: as the definition has it",
     )
     parser.add_argument(
-        "--metrics", nargs="+", choices=METRICS, default=METRICS, help="default: all of them"
+        "--metrics",
+        nargs="+",
+        action=Gather,
+        choices=METRICS,
+        default=METRICS,
+        help="default: all of them",
     )
     parser.add_argument(
         "--snap",

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.data.store import image_files, results_of
 from smoothkit.engine.picture_table import picture_table
@@ -24,6 +24,7 @@ def main() -> int:
     parser.add_argument(
         "--columns",
         nargs="+",
+        action=Gather,
         required=True,
         type=_column,
         metavar="LABEL=FOLDER",

@@ -53,8 +53,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run; 0 at the end, 2 if an input could not be used or the user has to put something right."""
-    args = parser().parse_args(argv)
-    return run_command(lambda: _run(args))
+    return run_command(lambda: _run(parser().parse_args(argv)))
 
 
 def _run(args: argparse.Namespace) -> int:

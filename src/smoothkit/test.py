@@ -20,8 +20,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Test; 0 at the end, 2 for an error of the user's."""
-    args = parser().parse_args(argv)
-    return run_command(lambda: _test(args))
+    return run_command(lambda: _test(parser().parse_args(argv)))
 
 
 def _test(args: argparse.Namespace) -> int:

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from smoothkit.cli.arguments import add_force_yml
 from smoothkit.cli.process import run_command
 
 
@@ -31,21 +32,14 @@ def add_shared(made: argparse.ArgumentParser) -> None:
         default="none",
         help="how processes were started; torchrun is recognised by itself",
     )
-    made.add_argument(
-        "--force_yml",
-        nargs="+",
-        default=[],
-        metavar="KEY:SUB=VALUE",
-        help="put VALUE in place of what the file says, or add it",
-    )
+    add_force_yml(made)
     # Given by older launchers; torchrun says the same in the environment.
     made.add_argument("--local_rank", "--local-rank", type=int, help=argparse.SUPPRESS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Train; 0 at the end, 2 for an error of the user's, 128 + signal where stopped by one."""
-    args = parser().parse_args(argv)
-    return run_command(lambda: _train(args))
+    return run_command(lambda: _train(parser().parse_args(argv)))
 
 
 def _train(args: argparse.Namespace) -> int:

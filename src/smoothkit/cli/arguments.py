@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 
 def add_pictures(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +33,34 @@ def add_arithmetic(parser: argparse.ArgumentParser | argparse._ArgumentGroup) ->
         help="mixed precision; 'auto' takes bf16 where the hardware has it; default: off",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, mps")
+
+
+def add_force_yml(parser: argparse.ArgumentParser) -> None:
+    """What every command with an option file takes to change it."""
+    parser.add_argument(
+        "--force_yml",
+        nargs="+",
+        action=Gather,
+        default=[],
+        metavar="KEY:SUB=VALUE",
+        help="put VALUE in place of what the file says, or add it",
+    )
+
+
+class Gather(argparse.Action):
+    """A list that goes on where its flag is given again; argparse would keep the last part only."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Add ``values``; the first ones take the place of the default."""
+        so_far = vars(namespace)[self.dest]
+        gathered = [] if so_far is self.default else so_far
+        setattr(namespace, self.dest, [*gathered, *(values or ())])
 
 
 def whole_number(least: int) -> Callable[[str], int]:

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 
+from smoothkit.cli.arguments import add_force_yml
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("-opt", required=True, metavar="FILE.yml", help="the option file")
     parser.add_argument("--no-data", action="store_true", help="do not open the data sets")
-    parser.add_argument(
-        "--force_yml",
-        nargs="+",
-        default=[],
-        metavar="KEY:SUB=VALUE",
-        help="put VALUE in place of what the file says, or add it",
-    )
+    add_force_yml(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from smoothkit.cli.arguments import add_arithmetic, add_pictures, whole_number
+from smoothkit.cli.arguments import Gather, add_arithmetic, add_pictures, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,6 +82,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--scales",
         type=float,
         nargs="+",
+        action=Gather,
         default=[1.0],
         metavar="S",
         help="and over sizes of the image, such as 0.8 1 1.25; default: 1",
@@ -100,6 +101,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
         "--refine_stages",
         type=int,
         nargs="+",
+        action=Gather,
         default=[2, 3, 4, 5],
         metavar="K",
         help="of the decoder, which are scaled and shifted; default: 2 3 4 5",

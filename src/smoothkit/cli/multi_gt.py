@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from smoothkit.cli.arguments import whole_number
+from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import write_text
 from smoothkit.models.load import device_called
@@ -27,8 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The published flags, and ours."""
     parser.add_argument("--gts", default=f"{_TEST}/images", help="folder of 01, 02, ...")
     parser.add_argument("--json_path", default=f"{_TEST}/labels", help="folder of A, B, ...")
-    parser.add_argument("--restored", nargs="+", required=True, help="folders of results")
-    parser.add_argument("--names", nargs="+", help="of the methods; default: those of the folders")
+    parser.add_argument(
+        "--restored", nargs="+", action=Gather, required=True, help="folders of results"
+    )
+    parser.add_argument(
+        "--names", nargs="+", action=Gather, help="of the methods; default: those of the folders"
+    )
     parser.add_argument("--crop_border", type=whole_number(0), default=4, help="default: 4")
     parser.add_argument("--test_y_channel", action="store_true", help="PSNR, SSIM of luminance")
     parser.add_argument("--suffix", help="of the results; default: behind the last underscore")
