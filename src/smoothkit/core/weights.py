@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import pickle
 import re
 import warnings
@@ -17,6 +18,9 @@ from torch import Tensor, nn
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_atomically
+from smoothkit.core.signature import nearest
+
+log = logging.getLogger(__name__)
 
 # Keys under which the references keep a network, in the order of preference.
 LAYOUTS = ("params_ema", "params", "net", "state_dict", "model_state")
@@ -44,9 +48,7 @@ def load_file(path: str | Path) -> Any:
     except pickle.UnpicklingError as error:
         raise DataError(f"{path}: {_unpickling_reason(path, error)}") from error
     except Exception as error:  # damaged bytes end in every kind of error
-        raise DataError(
-            f"{path}: truncated, or not a checkpoint ({_first_line(error)})."
-        ) from error
+        raise DataError(f"{path}: {_other_reason(error)}") from error
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -63,7 +65,8 @@ def find_checkpoint(path: str | Path) -> Path:
     for name in (path.name, f"{bare} ", bare):
         if (path.parent / name).is_file():
             return path.parent / name
-    raise DataError(f"{path}: no such checkpoint, neither with nor without a trailing blank.")
+    beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
+    raise DataError(f"{path}: no such checkpoint. {nearest(path.name, beside)}".rstrip())
 
 
 def network_state(content: Any, path: str | Path, key: str | None = None) -> State:
@@ -83,8 +86,11 @@ def network_state(content: Any, path: str | Path, key: str | None = None) -> Sta
         for layout in LAYOUTS:
             if isinstance(content.get(layout), Mapping):
                 return _bare(content[layout])
-        if content and all(isinstance(value, Tensor) for value in content.values()):
+        if _is_state(content):
             return _bare(content)
+        states = [value for value in content.values() if _is_state(value)]
+        if len(states) == 1:  # under a name of somebody else's
+            return _bare(states[0])
         found = ", ".join(map(str, list(content)[:6])) or "nothing"
     else:
         found = type(content).__name__
@@ -100,15 +106,36 @@ def network_meta(content: Any) -> dict[str, Any]:
     return dict(meta) if isinstance(meta, Mapping) else {}
 
 
+def inner_states(state: Mapping[str, Tensor]) -> list[State]:
+    """The networks of a wrapper that holds several, by what stands before the first dot.
+
+    ``{"generator.conv.weight": ..., "discriminator.conv.weight": ...}`` holds two. Averaged ones
+    come first.
+    """
+    owners = dict.fromkeys(name.partition(".")[0] for name in state if "." in name)
+    return [
+        _bare(
+            {k.removeprefix(f"{owner}."): v for k, v in state.items() if k.startswith(f"{owner}.")}
+        )
+        for owner in sorted(owners, key=lambda owner: "ema" not in owner)
+    ]
+
+
 def load_into(
     net: nn.Module, state: Mapping[str, Tensor], path: str | Path, *, strict: bool = True
 ) -> list[str]:
     """Load ``state`` into ``net``; without ``strict`` what fits, giving the names left out.
 
+    Where ``state`` is that of a wrapper, the network inside is taken. Names left out are logged.
+
     Raises:
-        DataError: under ``strict``, names or shapes differ; says which, a few of each.
+        DataError: under ``strict``, names or shapes differ; says which, a few of each. Without it,
+            nothing fits.
     """
     own = net.state_dict()
+    if not own.keys() & state.keys():
+        fitting = (inner for inner in inner_states(state) if own.keys() <= inner.keys())
+        state = next(fitting, state)
     missing = [name for name in own if name not in state]
     unknown = [name for name in state if name not in own]
     other = [
@@ -116,15 +143,23 @@ def load_into(
         for name in own
         if name in state and state[name].shape != own[name].shape
     ]
-    if strict and (missing or unknown or other):
-        parts = [
-            _some("missing", missing),
-            _some("not in the network", unknown),
-            _some("of another shape", other),
-        ]
+    parts = [
+        _some("missing", missing),
+        _some("not in the network", unknown),
+        _some("of another shape", other),
+    ]
+    differences = "; ".join(filter(None, parts))
+    if strict and differences:
+        raise DataError(f"{path}: not weights of this {type(net).__name__}: {differences}.")
+    num_loaded = len(own) - len(missing) - len(other)
+    if own and num_loaded == 0:
         raise DataError(
-            f"{path}: not weights of this {type(net).__name__}: {'; '.join(filter(None, parts))}."
+            f"{path}: nothing in it fits this {type(net).__name__}: {differences}. Give weights of "
+            "this network, or none."
         )
+    if differences:
+        log.warning("%s: %d of %d entries of %s loaded; %s.", path, num_loaded, len(own),
+                    type(net).__name__, differences)  # fmt: skip
     misfits = {text.partition(" ")[0] for text in other} | set(unknown)
     net.load_state_dict({k: v for k, v in state.items() if k not in misfits}, strict=False)
     return missing + sorted(misfits)
@@ -159,6 +194,11 @@ def cpu_state(net: nn.Module) -> State:
         name: value.detach().to("cpu", copy=True).contiguous()
         for name, value in _bare(net.state_dict()).items()
     }
+
+
+def _is_state(content: Any) -> bool:
+    is_mapping = isinstance(content, Mapping) and bool(content)
+    return is_mapping and all(isinstance(value, Tensor) for value in content.values())
 
 
 def _bare(state: Mapping[str, Any]) -> State:
@@ -197,6 +237,21 @@ def _unpickling_reason(path: Path, error: Exception) -> str:
         return (
             "refused: it holds objects other than tensors and plain values, and loading them "
             f"would run code.{detail}"
+        )
+    return f"truncated, or not a checkpoint ({_first_line(error)})."
+
+
+def _other_reason(error: Exception) -> str:
+    # PyTorch's own texts recommend to load the file without the protection.
+    if "TorchScript" in str(error):
+        return (
+            "is a program (TorchScript), not a checkpoint. Save the state dict of its network: "
+            "torch.save(torch.jit.load(FILE).state_dict(), NEW_FILE)."
+        )
+    if "weights_only" in str(error):
+        return (
+            "refused: loading it could run code, since it is in PyTorch's oldest format. Save it "
+            "again with a newer PyTorch where you trust it."
         )
     return f"truncated, or not a checkpoint ({_first_line(error)})."
 

@@ -13,7 +13,7 @@ from torch import nn
 from smoothkit.archs import build_network
 from smoothkit.core.devices import choose_device, choose_precision
 from smoothkit.core.errors import DataError, Fault, OptionError
-from smoothkit.core.registry import ARCH_REGISTRY
+from smoothkit.core.registry import ARCH_REGISTRY, system_modules
 from smoothkit.core.weights import (
     find_checkpoint,
     load_file,
@@ -86,7 +86,7 @@ def load_network(
     meta = network_meta(content)
     state = network_state(content, path)
     section = _section(network, meta.get("network") or infer_network(state), path)
-    net: nn.Module = build_network(section, where="network_g")
+    net = _built(section, network)
     load_into(net, state, path)
     return net, meta
 
@@ -94,13 +94,30 @@ def load_network(
 def system_habits(cls: type) -> dict[str, Any]:
     """How the system of a class runs its networks: ``HABITS`` of its ``reference.py``."""
     package, _, _ = cls.__module__.rpartition(".")
-    if not package.startswith("smoothkit.systems."):
+    module = f"{package}.reference"
+    if module not in system_modules("reference"):
         return {}
     try:
-        module = importlib.import_module(f"{package}.reference")
-    except ModuleNotFoundError:
-        return {}
-    return dict(getattr(module, "HABITS", {}))
+        return dict(vars(importlib.import_module(module)).get("HABITS", {}))
+    except Exception as error:
+        # Without its habits results would have wrong colours, and nothing would say so.
+        raise DataError(f"{module}: fails: {error!r}. Repair it.") from error
+
+
+def _built(section: Mapping[str, Any], asked: Mapping[str, Any] | str | None) -> nn.Module:
+    """The network; a name by itself may be too little to build it from."""
+    try:
+        net: nn.Module = build_network(section, where="network_g")
+    except OptionError as error:
+        known = asked in ARCH_REGISTRY if isinstance(asked, str) else False
+        if not known:
+            raise
+        reasons = " ".join(fault.message.partition(" Add ")[0] for fault in error.faults)
+        raise DataError(
+            f"{asked}: its name alone does not say how to build it. {reasons} Give an option file "
+            f"(-opt) with a section 'network_g: {{type: {asked}, ...}}'."
+        ) from error
+    return net
 
 
 def _section(

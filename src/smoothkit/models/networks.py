@@ -59,14 +59,12 @@ def load_pretrained(
     entry = key or paths.get(f"param_key_{letter}")
     state = network_state(content, path, entry)
     try:
-        left = load_into(net, state, path, strict=paths.get(f"strict_load_{letter}", True))
+        load_into(net, state, path, strict=paths.get(f"strict_load_{letter}", True))
     except DataError as error:
         held = network_meta(content).get("network") or infer_network(state)
         hint = f" The file holds {_described(held)}." if held else ""
         raise DataError(f"{error}{hint}") from error
     log.info("%s: weights of %s loaded.", label, path)
-    if left:
-        log.warning("%s: %d entries of %s left out, such as %s.", label, len(left), path, left[0])
 
 
 def _warn_of_other_color(held: str | None, opt: Mapping[str, Any], path: str) -> None:

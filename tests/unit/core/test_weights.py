@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tarfile
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 from smoothkit.core.errors import DataError
 from smoothkit.core.weights import (
     cpu_state,
+    find_checkpoint,
     load_file,
     load_into,
     network_state,
@@ -113,3 +115,56 @@ def test_safetensors_hold_channels_last_and_shared_weights(tmp_path):
     found = load_file(tmp_path / "a.safetensors")["params"]
     assert torch.equal(found["1.weight"], net[0].weight)
     assert cpu_state(net)["0.weight"].is_contiguous()
+
+
+def test_without_strict_what_is_left_out_is_told(net, caplog):
+    state = {**net.state_dict(), "extra": torch.ones(1)}
+    load_into(net, state, "a.pth", strict=False)
+    assert "a.pth: 7 of 7 entries of Sequential loaded; not in the network: extra" in caplog.text
+
+
+def test_weights_of_which_nothing_fits_are_refused_without_strict_too(net):
+    with pytest.raises(DataError, match=r"a\.pth: nothing in it fits this Sequential: missing"):
+        load_into(net, {"other.weight": torch.ones(1)}, "a.pth", strict=False)
+
+
+@pytest.mark.parametrize("prefix", ["generator.", "netG.", "model.", "net_g.module."])
+def test_the_network_inside_a_wrapper_is_found(net, prefix):
+    wanted = {name: torch.full_like(value, 2) for name, value in net.state_dict().items()}
+    wrapper = {f"{prefix}{name}": value for name, value in wanted.items()}
+    load_into(net, {**wrapper, "discriminator.0.bias": torch.ones(4), "step": torch.ones(1)}, "a")
+    assert torch.equal(net[0].bias, torch.full((4,), 2.0))
+
+
+def test_the_averaged_network_inside_a_wrapper_is_preferred(net):
+    plain = {f"generator.{name}": value for name, value in net.state_dict().items()}
+    averaged = {f"generator_ema.{name}": value + 3 for name, value in net.state_dict().items()}
+    before = net[0].bias.clone()
+    load_into(net, {**plain, **averaged}, "a.pth")
+    assert torch.equal(net[0].bias, before + 3)
+
+
+def test_a_network_under_a_name_of_somebody_elses_is_found(net):
+    content = {"weights_of_g": net.state_dict(), "epoch": 3, "optimizer": {"state": {}}}
+    assert network_state(content, "a.pth").keys() == net.state_dict().keys()
+
+
+def test_a_missing_file_is_named_with_the_nearest_one(tmp_path):
+    (tmp_path / "net_g_5000.pth").touch()
+    with pytest.raises(DataError, match=r"no such checkpoint\. Did you mean 'net_g_5000\.pth'\?$"):
+        find_checkpoint(tmp_path / "net_g_500.pth")
+    with pytest.raises(DataError, match=r"no such checkpoint\.$"):
+        find_checkpoint(tmp_path / "nowhere" / "a.pth")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit")
+def test_no_message_recommends_to_load_without_protection(tmp_path):
+    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "a.pth")
+    with pytest.raises(DataError, match=r"a\.pth: is a program \(TorchScript\)") as caught:
+        load_file(tmp_path / "a.pth")
+    with tarfile.open(tmp_path / "b.pth", "w") as archive:
+        for name in ("pickle", "storages", "tensors"):
+            archive.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match=r"b\.pth: refused.*oldest format") as old:
+        load_file(tmp_path / "b.pth")
+    assert "False" not in f"{caught.value}{old.value}"

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from smoothkit.archs import build_network
+from smoothkit.core.errors import DataError
+from smoothkit.models.load import load_network
 from smoothkit.models.networks import load_pretrained
 
 
@@ -58,3 +60,9 @@ def test_nothing_is_told_where_orders_agree_or_the_file_does_not_say(warned_of, 
 
 def test_other_networks_do_not_see_the_data_themselves(warned_of):
     assert warned_of({"color": "bgr"}, label="net_seg", test_1=SET) == ""
+
+
+def test_a_name_that_is_too_little_to_build_a_network_points_to_an_option_file(tmp_path):
+    torch.save({"params": {"a.weight": torch.ones(1)}}, tmp_path / "a.pth")
+    with pytest.raises(DataError, match=r"EDSR: its name.*'num_in_ch', which.*-opt\).*type: EDSR"):
+        load_network(tmp_path / "a.pth", "EDSR")
