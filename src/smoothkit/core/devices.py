@@ -12,6 +12,19 @@ from smoothkit.core.errors import Fault, OptionError
 
 log = logging.getLogger(__name__)
 
+# In the words of the CPU's allocator, of oneDNN and of MPS, which raise plain errors.
+_NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "could not create a primitive",
+    "could not create a memory",
+    "could not execute a primitive",
+    "MPS backend out",
+    "CUDA error: out of memory",
+    "STATUS_ALLOC_FAILED",
+)
+
 
 def accelerator() -> str | None:
     """``cuda`` or ``mps`` where this machine has one."""
@@ -98,3 +111,10 @@ def choose_precision(amp: str | bool, device: torch.device) -> torch.dtype:
     why = "this hardware has it" if fast else "this hardware has no fast bf16"
     log.info("amp: auto takes %s on %s: %s.", "bf16" if fast else "float32", device, why)
     return torch.bfloat16 if fast else torch.float32
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is used up."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(text in str(error) for text in _NO_MEMORY)

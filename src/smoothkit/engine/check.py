@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -38,7 +39,7 @@ from smoothkit.core.signature import (
 from smoothkit.engine.check_step import companion_faults, idle_optimizer_faults, step_faults
 from smoothkit.metrics import image_parameters
 from smoothkit.models.critic import is_adversarial
-from smoothkit.models.optim import optimizer_faults, scheduler_faults
+from smoothkit.models.optim import optimizer_faults, schedule_faults, scheduler_faults
 from smoothkit.models.step import TERM_KEYS, loss_sections
 
 _NETWORK = re.compile(r"network_\w+")
@@ -96,6 +97,9 @@ def check(file: OptionFile, *, is_train: bool | None = None, known: Sequence[Fau
     _check_datasets(options, report, is_train=is_train)
     if is_train:
         _check_train(options.get("train"), report, model if is_foreign else None)
+        report.faults += _missing_packages(options.get("logger"))
+        # Models of BasicSR that crop what the data set gives read it at the top.
+        report.faults += _crop_faults(options, 1, "gt_size") if is_foreign else []
     if is_train and not is_foreign:
         _check_critic(options, report)
         report.faults += step_faults(options, model, report.faults)
@@ -182,12 +186,24 @@ def _check_datasets(options: Mapping[str, Any], report: Report, *, is_train: boo
         if not isinstance(section, Mapping):
             continue
         report.faults += _too_small(section, where)
+        if phase == "train":
+            report.faults += _crop_faults(section, options.get("scale", 1), f"{where}.gt_size")
         loader = {k: v for k, v in section.items() if k in LOADER_KEYS and k != "phase"}
         report.faults += signature_faults(LoaderSettings, loader, where)
         cls = _found(DATASET_REGISTRY, section.get("type"))
         if cls is not None and takes_single_opt(cls):
             others = (k for k in section if k not in LOADER_KEYS | {"type", "scale"})
             report.unread += [f"{where}.{key}" for key in unread_keys(cls, others)]
+
+
+def _crop_faults(section: Mapping[str, Any], scale: Any, where: str) -> list[Fault]:
+    """Of crops of which the low-quality side would be no whole number of pixels."""
+    size, scale = section.get("gt_size"), section.get("scale", scale)
+    if not isinstance(size, int) or not isinstance(scale, int) or scale < 1 or size % scale == 0:
+        return []
+    valid = " or ".join(str(n) for n in (size // scale * scale, -(-size // scale) * scale) if n)
+    message = f"must be a multiple of the scale ({scale}), got {size}. Take {valid}."
+    return [Fault(where, message)]
 
 
 def _check_train(train: Any, report: Report, foreign: type | None) -> None:
@@ -205,7 +221,7 @@ def _check_train(train: Any, report: Report, foreign: type | None) -> None:
     if foreign is None and not losses:
         report.faults.append(Fault("train", "has no loss: add '<name>_opt: {type: L1Loss}'."))
     if train.get("scheduler") is not None:
-        report.faults += _scheduler_faults(train["scheduler"], foreign)
+        report.faults += _scheduler_faults(train, foreign)
     rest = {k: v for k, v in train.items() if k not in optimizers}
     rest = {k: v for k, v in rest.items() if k not in {f"{name}_opt" for name in losses}}
     rest = {k: v for k, v in rest.items() if not (str(k).endswith("_opt") and v is None)}
@@ -244,7 +260,8 @@ def _check_critic(options: Mapping[str, Any], report: Report) -> None:
         report.faults.append(Fault("train", "needs 'optim_d', the optimiser of network_d."))
 
 
-def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
+def _scheduler_faults(train: Mapping[str, Any], foreign: type | None) -> list[Fault]:
+    section, where = train["scheduler"], "train.scheduler"
     # BasicSR reads its restart schedule under the name of torch's.
     if (
         foreign is not None
@@ -252,7 +269,18 @@ def _scheduler_faults(section: Any, foreign: type | None) -> list[Fault]:
         and section.get("type") == "MultiStepLR"
     ):
         section = {**section, "type": "MultiStepRestartLR"}
-    return scheduler_faults(section, "train.scheduler")
+    faults = scheduler_faults(section, where)
+    optimizer = train.get("optim_g") or {}
+    if faults or optimizer_faults(optimizer, "train.optim_g"):
+        return faults
+    return schedule_faults(section, optimizer, _known_steps(train), where)
+
+
+def _known_steps(train: Mapping[str, Any]) -> int | None:
+    """Steps of the schedule in the whole run, where the data do not decide that."""
+    unit = "epoch" if train["scheduler"].get("unit") == "epoch" else "iter"
+    total = train.get("total_epochs" if unit == "epoch" else "total_iter")
+    return int(total) - 1 if isinstance(total, int | float) else None
 
 
 def _too_small(section: Mapping[str, Any], where: str) -> list[Fault]:
@@ -262,6 +290,31 @@ def _too_small(section: Mapping[str, Any], where: str) -> list[Fault]:
         for key, least in _LEAST.items()
         if isinstance(section.get(key), int | float) and section[key] < least
     ]
+
+
+def _missing_packages(logger: Any) -> list[Fault]:
+    """Packages that would be missed in the middle of a run."""
+    options = logger if isinstance(logger, Mapping) else {}
+    needed = {
+        "save_safetensors": "safetensors",
+        "use_tb_logger": "tensorboard",
+        "wandb": "wandb",
+    }
+    wanted = [key for key in needed if options.get(key)]
+    if isinstance(options.get("wandb"), Mapping) and not options["wandb"].get("project"):
+        wanted.remove("wandb")
+    return [
+        Fault(f"logger.{key}", f"needs the package {name}: pip install {name}, or remove the key.")
+        for key, name in needed.items()
+        if key in wanted and not _is_installed(name)
+    ]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def _refuse_ours(train: Mapping[str, Any], foreign: type, report: Report) -> None:

@@ -19,6 +19,7 @@ from smoothkit.engine.check import check
 from smoothkit.engine.datasets import OpenSet, open_set
 from smoothkit.engine.published import in_our_form
 from smoothkit.engine.setup import Run, complete_networks
+from smoothkit.engine.trial import try_item, try_step
 from smoothkit.models.step import build_terms, hint_for, loss_sections, models_giving, readers
 
 # How constructors, BasicSR's among them, refuse their arguments.
@@ -50,7 +51,7 @@ def check_file(
     yield from _check_networks(file, faults)
     yield from _check_losses(file, faults)
     if with_data:
-        yield from _check_datasets(file, faults)
+        yield from _check_data(file, faults)
     if faults:
         raise file.error(faults)
     yield f"{path}: no faults."
@@ -92,22 +93,32 @@ def _check_losses(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             yield f"train.{key}: {type(loss).__name__}"
 
 
-def _check_datasets(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+def _check_data(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+    """The data sets, and where nothing else is wrong what they are used for."""
     settings = RunSettings.read(file.data)
-    run = Run(file, settings, Runtime(device=choose_device(0)), seed=0)
+    run = Run(file, settings, Runtime(device=choose_device(settings.num_gpu)), seed=0)
+    opened: dict[str, OpenSet] = {}
     for key in file.data.get("datasets") or {}:
         where = f"datasets.{key}"
         try:
-            opened = open_set(run, key)
+            opened[key] = open_set(run, key)
             if key == "train":
-                faults += _missing_inputs(file.data, opened)
+                faults += _missing_inputs(file.data, opened[key])
         except DataError as error:
             faults.append(Fault(where, str(error).removeprefix(f"{where}: ")))
         except OptionError as error:
             faults += error.faults
         else:
-            skipped = f", {len(opened.bad)} of them skipped" if opened.bad else ""
-            yield f"{where}: {type(opened.dataset).__name__}, {len(opened.dataset)} items{skipped}"
+            found = opened[key]
+            skipped = f", {len(found.bad)} of them skipped" if found.bad else ""
+            yield f"{where}: {type(found.dataset).__name__}, {len(found.dataset)} items{skipped}"
+    if faults:
+        return
+    for key, found in opened.items():
+        if key != "train":
+            try_item(run, key, found, faults)
+    if "train" in file.data:
+        yield try_step(run, opened["train"], faults)
 
 
 def _missing_inputs(options: Mapping[str, Any], opened: OpenSet) -> list[Fault]:

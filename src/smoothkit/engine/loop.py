@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -22,6 +22,7 @@ from smoothkit.core.seeds import random_state, seed_everything, set_random_state
 from smoothkit.data import without_worker_traces
 from smoothkit.engine.diagnostics import describe_and_save
 from smoothkit.engine.messages import Messages
+from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.setup import Run
 from smoothkit.engine.signals import StopSignals
 from smoothkit.models.updater import NonFiniteError
@@ -88,6 +89,7 @@ class Loop:
         self.progress = progress
         self._messages = messages
         self._validate = validate
+        self._has_stepped = False
         self._last: list[dict[str, Any]] = []
         self.skipped: set[str] = set()
 
@@ -174,9 +176,11 @@ class Loop:
         for batch in self._last:
             self._model.feed_data(batch)
         try:
-            self._model.optimize_parameters(iteration)
+            with nullcontext() if self._has_stepped else in_one_line("the first training step"):
+                self._model.optimize_parameters(iteration)
         except NonFiniteError as error:
             self._fail(iteration, error.names)
+        self._has_stepped = True
         self.progress.iteration = iteration
         self.progress.samples += self._samples_per_iter
         self._refuse_spoilt(iteration)

@@ -33,6 +33,7 @@ from smoothkit.engine.validation import Place, validate
 from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
 from smoothkit.metrics import is_higher_better
 from smoothkit.models import build_model
+from smoothkit.models.optim import schedule_faults
 from smoothkit.ops.io import write_image
 
 log = logging.getLogger(__name__)
@@ -104,6 +105,7 @@ def _train(run: Run, *, auto_resume: bool) -> int:
     train_set = open_set(run, "train")
     val_sets = [open_set(run, key) for key in phases(run, "val")]
     plan = Plan.of(train_set, run.train, run.runtime.world_size)
+    _refuse_short_schedule(run, plan)
     run = replace(run, runtime=replace(run.runtime, iters_per_epoch=plan.iters_per_epoch))
     lock = _claim(run)
     try:
@@ -195,6 +197,19 @@ def _find_resume(run: Run, *, auto_resume: bool) -> Resume | None:
         if given is None:
             log.info("--auto_resume: no state in %s; starting anew.", _folders(run).states)
     return read(given) if given else None
+
+
+def _refuse_short_schedule(run: Run, plan: Plan) -> None:
+    """A schedule that ends before the run, now that the data say how long the run is."""
+    train = run.options["train"]
+    section = train.get("scheduler")
+    if section is None or "optim_g" not in train or section["type"] == "MultiStepLR":
+        return  # that one never ends, and has options of BasicSR's
+    every = plan.iters_per_epoch if section.get("unit") == "epoch" else 1
+    num_steps = (plan.total_iter - 1) // every
+    faults = schedule_faults(section, train["optim_g"], num_steps, "train.scheduler")
+    if faults:
+        raise OptionError(faults)
 
 
 def _refuse_finished(resume: Resume | None, plan: Plan) -> None:

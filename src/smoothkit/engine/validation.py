@@ -6,6 +6,7 @@ import logging
 import math
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
 from smoothkit.data import without_worker_traces
 from smoothkit.engine.fingerprints import combined, fingerprint
+from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
 from smoothkit.metrics import calculate_metric, needed_images
@@ -85,7 +87,8 @@ def validate(
         The whole table and rows, the same in every process.
     """
     metrics = settings.metrics or {}
-    rows, pictures = [], {}
+    rows: list[dict[str, Any]] = []
+    pictures: dict[str, Tensor] = {}
     told: set[str] = set()
     with preserved_random_state(runtime.device), torch.no_grad():
         for index, data in enumerate(without_worker_traces(_progress(loader, settings, runtime))):
@@ -93,7 +96,8 @@ def validate(
                 log.warning("skipped: %s", " ".join(data["skipped"]))
                 continue
             stem = _stem(data, index)
-            visuals = _visuals(model, data, section)
+            with in_one_line("the first image") if not rows else nullcontext():
+                visuals = _visuals(model, data, section)
             number = index * runtime.world_size + runtime.rank
             row = {"image": stem, "number": number, _PRINTS: _fingerprints(metrics, visuals)}
             rows.append(row | measure(metrics, visuals, stem, told))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -62,6 +63,50 @@ def scheduler_faults(section: Any, where: str) -> list[Fault]:
     return faults
 
 
+def schedule_faults(
+    section: Mapping[str, Any], optimizer: Mapping[str, Any], num_steps: int | None, where: str
+) -> list[Fault]:
+    """What a schedule refuses, at its start or at the last step of the run.
+
+    Args:
+        section: the schedule, right by its signature.
+        optimizer: section of the optimiser that it is for, right by its signature.
+        num_steps: of the schedule in the whole run; None where that is not known.
+        where: dotted path of ``section``.
+    """
+    if groups.KEY in optimizer:  # how many groups there are, and their rates, the network decides
+        return []
+    try:
+        stepped = build_optimizer([Parameter(torch.zeros(1))], optimizer, where)
+        schedule = _built_schedule(stepped, section, where)
+    except OptionError as error:
+        return error.faults
+    periods = section.get("periods")
+    if num_steps and isinstance(periods, list) and sum(periods) < num_steps:
+        message = f"sum to {sum(periods)}, but the run has {num_steps} steps. Add periods up to it."
+        return [Fault(f"{where}.periods", message)]
+    if not num_steps:
+        return []
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of steps without the optimiser's
+            schedule.last_epoch = num_steps - 1
+            schedule.step()
+    except Exception as error:  # they give up in every kind of error
+        message = f"does not last to the end of the run, {num_steps} steps: {error}"
+        return [Fault(where, f"{section['type']} {message}")]
+    return []
+
+
+def _built_schedule(optimizer: Optimizer, section: Mapping[str, Any], where: str) -> Any:
+    cls = _schedulers(section)[section["type"]]
+    try:
+        return cls(optimizer, **thaw(_without(section, "type", "unit")))
+    except Exception as error:  # BasicSR's assert, torch's raise every kind of error
+        reason = str(error) or type(error).__name__
+        raise OptionError([Fault(where, f"{cls.__name__} refuses this: {reason}")]) from error
+
+
 class Schedule:
     """A learning-rate schedule with warm-up, stepped by iteration or by epoch.
 
@@ -91,17 +136,12 @@ class Schedule:
         self._optimizer = optimizer
         self._warmup_iter = warmup_iter
         self._every = iters_per_epoch if section and section.get("unit") == "epoch" else 1
-        self._scheduler = None
+        self._scheduler: Any = None
         if section:
             faults = scheduler_faults(section, where)
             if faults:
                 raise OptionError(faults)
-            cls = _schedulers(section)[section["type"]]
-            try:
-                self._scheduler = cls(optimizer, **thaw(_without(section, "type", "unit")))
-            except (ValueError, TypeError) as error:
-                message = f"{cls.__name__} refuses this: {error}"
-                raise OptionError([Fault(where, message)]) from error
+            self._scheduler = _built_schedule(optimizer, section, where)
         self._rates = [group["lr"] for group in optimizer.param_groups]
         self._steps = 0
 

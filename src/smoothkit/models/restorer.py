@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smoothkit.core.devices import is_out_of_memory
 from smoothkit.core.errors import DataError
 from smoothkit.core.image_io import ImageIO
 from smoothkit.models.folding import fold_batch_norm
@@ -27,17 +28,6 @@ from smoothkit.ops.tile import Tile, tiles
 log = logging.getLogger(__name__)
 
 _SMALLEST_TILE = 16
-_NO_MEMORY = (
-    "not enough memory",
-    "can't allocate memory",
-    "bad_alloc",
-    "could not create a primitive",
-    "could not create a memory",
-    "could not execute a primitive",
-    "MPS backend out",
-    "CUDA error: out of memory",
-    "STATUS_ALLOC_FAILED",
-)
 
 
 @dataclass(frozen=True)
@@ -189,7 +179,7 @@ class Restorer:
             yield tile, self._result(pixels, tile)
             return
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         for piece in self._pieces(tile, height, width):
             yield from self._computed(pixels, piece)
@@ -278,13 +268,6 @@ def _side(tile: Tile) -> int:
 
 def _overlaps(a: Tile, b: Tile) -> bool:
     return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
-
-
-def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    # The CPU's allocator, oneDNN, MPS, and what CUDA's libraries allocate raise plain errors.
-    return any(text in str(error) for text in _NO_MEMORY)
 
 
 def _observed_io(net: nn.Module) -> ImageIO:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from smoothkit.core.devices import is_out_of_memory
 from smoothkit.models import networks
-from smoothkit.models.restorer import _is_out_of_memory
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from smoothkit.models.restorer import _is_out_of_memory
     ],
 )
 def test_lack_of_memory_in_cuda_s_libraries_is_such(message: str) -> None:
-    assert _is_out_of_memory(RuntimeError(message))
-    assert not _is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
+    assert is_out_of_memory(RuntimeError(message))
+    assert not is_out_of_memory(RuntimeError("CUDA error: an illegal memory access"))
 
 
 @pytest.mark.parametrize(

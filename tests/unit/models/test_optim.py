@@ -7,7 +7,7 @@ import torch
 
 from smoothkit.core.basicsr_compat import is_installed
 from smoothkit.core.errors import OptionError
-from smoothkit.models.optim import Schedule, build_optimizer
+from smoothkit.models.optim import Schedule, build_optimizer, schedule_faults
 
 
 def rates(section, iterations, **options):
@@ -73,3 +73,37 @@ def test_a_wrong_schedule_is_an_option_error(section, message):
 def test_any_optimiser_of_torch_by_name(name):
     params = [torch.nn.Parameter(torch.zeros(1))]
     assert type(build_optimizer(params, {"type": name, "lr": 0.1}, "x")).__name__ == name
+
+
+ADAM = {"type": "Adam", "lr": 0.1}
+
+
+def schedule_found(num_steps, **section):
+    return [fault.message for fault in schedule_faults(section, ADAM, num_steps, "s")]
+
+
+def test_periods_that_end_before_the_run_are_refused():
+    cosine = {"type": "CosineAnnealingRestartLR", "restart_weights": [1, 1], "eta_min": 1e-7}
+    assert schedule_found(4, **cosine, periods=[2, 2]) == []
+    (message,) = schedule_found(5, **cosine, periods=[2, 2])
+    assert message.startswith("sum to 4, but the run has 5 steps.")
+
+
+def test_a_schedule_that_ends_before_the_run_is_refused():
+    assert schedule_found(10, type="OneCycleLR", max_lr=0.1, total_steps=10) == []
+    (message,) = schedule_found(11, type="OneCycleLR", max_lr=0.1, total_steps=10)
+    assert message.startswith("OneCycleLR does not last to the end of the run, 11 steps: ")
+
+
+@pytest.mark.parametrize(
+    ("section", "reason"),
+    [
+        ({"type": "MultiStepRestartLR", "milestones": [2], "restarts": [0, 4]}, "do not match"),
+        ({"type": "CosineAnnealingWarmRestarts", "T_0": -1}, "Expected positive"),
+        ({"type": "LinearLR", "start_factor": 3}, "Starting multiplicative factor"),
+    ],
+)
+def test_what_a_schedule_refuses_is_known_before_training(section, reason):
+    (message,) = schedule_found(3, **section)
+    assert message.startswith(f"{section['type']} refuses this: ")
+    assert reason in message

@@ -1,0 +1,101 @@
+"""What a check finds by making one step, and by what a run refuses before it."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smoothkit.__main__ import main as smoothkit_main
+from smoothkit.core.options import read_options
+from smoothkit.engine.check import check
+from smoothkit.train import main as train_main
+
+SR = {"name": "a", "type": "PairedImageDataset", "dataroot_gt": "gt", "dataroot_lq": "lq"}
+SR |= {"io_backend": {"type": "disk"}, "gt_size": 8, "use_hflip": True, "use_rot": True}
+MSR = {"type": "MSRResNet", "num_feat": 4, "num_block": 1, "upscale": 2}
+
+
+@pytest.fixture
+def sr(tiny):
+    """Writes an option file for a model and a data set of BasicSR's over two small pairs."""
+
+    def write(network=MSR, **section) -> Path:
+        for folder, side in (("gt", 16), ("lq", 8)):
+            Path(folder).mkdir(exist_ok=True)
+            for name in ("0", "1"):
+                cv2.imwrite(f"{folder}/{name}.png", np.full((side, side, 3), 90, np.uint8))
+        train = {**SR, **section, "length": None}
+        return tiny(model_type="SRModel", scale=2, network_g=network,
+                    datasets={"train": train, "val": None}, val=None,
+                    train={"scheduler": {"type": "MultiStepLR", "milestones": [4]}})  # fmt: skip
+
+    return write
+
+
+def checked(path, capfd) -> tuple[int, str]:
+    code = smoothkit_main(["check", "-opt", str(path)])
+    printed = capfd.readouterr()
+    return code, printed.out + printed.err
+
+
+def test_a_step_is_made_and_nothing_stays_of_it(tiny, capfd, tmp_path):
+    code, text = checked(tiny(), capfd)
+    assert code == 0
+    assert "a training step: l_pixel " in text
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny.yml"]
+
+
+def test_channels_that_do_not_fit_the_data_are_found(sr, capfd):
+    grey = {**MSR, "num_in_ch": 1, "num_out_ch": 1}
+    code, text = checked(sr(grey), capfd)
+    assert code == 2
+    assert "a training step fails: RuntimeError: " in text
+    assert "Traceback" not in text
+
+
+def test_training_says_in_one_line_that_its_first_step_fails(sr, capfd):
+    code = train_main(["-opt", str(sr({**MSR, "num_in_ch": 1, "num_out_ch": 1}))])
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert code == 2
+    assert last.startswith("the first training step fails: RuntimeError: ")
+
+
+def test_an_item_that_validation_would_end_at_is_found(tiny, capfd):
+    code, text = checked(tiny(datasets={"val": {"broken_at": 0}}), capfd)
+    assert code == 2
+    assert "datasets.val: item_0.png: cannot be decoded." in text
+
+
+def found(path) -> list[str]:
+    return [f"{fault.where}: {fault.message}" for fault in check(read_options(path)).faults]
+
+
+def test_crops_are_multiples_of_the_scale(sr):
+    wanted = "datasets.train.gt_size: must be a multiple of the scale (2), got 9. Take 8 or 10."
+    assert found(sr(gt_size=9)) == [wanted]
+    assert found(sr()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "package"),
+    [
+        ("save_safetensors", True, "safetensors"),
+        ("wandb", {"project": "a"}, "wandb"),
+        ("use_tb_logger", True, "tensorboard"),
+    ],
+)
+def test_packages_are_missed_before_training(tiny, monkeypatch, key, value, package):
+    path = tiny(logger={key: value})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (fault,) = found(path)
+    assert fault == f"logger.{key}: needs the package {package}: pip install {package}, or " + (
+        "remove the key."
+    )
+
+
+def test_a_logger_without_a_project_needs_no_package(tiny):
+    assert found(tiny(logger={"wandb": {"project": None, "resume_id": None}})) == []
