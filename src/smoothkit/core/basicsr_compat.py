@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from smoothkit.core.checkpoints import Snapshot
-from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.core.errors import CONSTRUCTOR_ERRORS, DataError, Fault, OptionError
 from smoothkit.core.log import warn_once
 from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
@@ -187,8 +187,8 @@ def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any
     except KeyError as error:
         message = f"{cls.__name__} needs {error}, which is missing."
         raise OptionError([Fault("", message)]) from error
-    except (ValueError, TypeError) as error:
-        raise OptionError([Fault("", f"{cls.__name__} refuses this: {error}")]) from error
+    except CONSTRUCTOR_ERRORS as error:
+        raise OptionError([Fault.refused("", cls.__name__, error)]) from error
     except (AssertionError, RuntimeError) as error:
         # Some of BasicSR's models put parts on CUDA whatever the device is.
         if runtime.device.type == "cuda":

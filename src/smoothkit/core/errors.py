@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pickle import UnpicklingError
+
+# How constructors refuse their options, and what BasicSR's end in over files that they read.
+CONSTRUCTOR_ERRORS = (ValueError, TypeError, FileNotFoundError, UnpicklingError)
 
 
 class SmoothkitError(Exception):
@@ -12,6 +16,10 @@ class SmoothkitError(Exception):
 
 class DataError(SmoothkitError):
     """A file or folder that cannot be used, named in the message."""
+
+
+class MissingFileError(DataError):
+    """A file that is not on this machine, but may be on the one that trains."""
 
 
 class TrainingError(SmoothkitError):
@@ -24,11 +32,29 @@ class Fault:
 
     Args:
         is_unknown_key: nothing takes the key, which is all that is wrong.
+        is_missing_file: a file is not on this machine, which is all that is wrong.
     """
 
     where: str
     message: str
     is_unknown_key: bool = False
+    is_missing_file: bool = False
+
+    @classmethod
+    def of(cls, where: str, error: SmoothkitError) -> Fault:
+        """What ``error`` says, of the section or key ``where``."""
+        message = str(error).removeprefix(f"{where}: ")
+        return cls(where, message, is_missing_file=isinstance(error, MissingFileError))
+
+    @classmethod
+    def refused(cls, where: str, owner: str, error: Exception) -> Fault:
+        """What ``error``, one of ``CONSTRUCTOR_ERRORS``, says of the options of ``owner``."""
+        if isinstance(error, FileNotFoundError):
+            message = f"{error.filename}: no such file, which {owner} reads."
+            return cls(where, message, is_missing_file=True)
+        if isinstance(error, UnpicklingError):  # whose own text recommends to load it all the same
+            return cls(where, f"{owner} reads a file that is no checkpoint, or would run code.")
+        return cls(where, f"{owner} refuses this: {error}")
 
 
 class OptionError(SmoothkitError):

@@ -12,9 +12,10 @@ import importlib.util
 import pkgutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.errors import CONSTRUCTOR_ERRORS, Fault, OptionError
 from smoothkit.core.options import thaw
 from smoothkit.core.signature import nearest, signature_faults, takes_single_opt, with_whole_numbers
 
@@ -139,8 +140,8 @@ class Registry:
             return cls(**with_whole_numbers(cls, options), **given)
         except OptionError as error:  # a constructor knows its keys, not where its section stands
             raise OptionError([_below(where, fault) for fault in error.faults]) from error
-        except (ValueError, TypeError) as error:
-            raise OptionError([Fault(where, f"{cls.__name__} refuses this: {error}")]) from error
+        except CONSTRUCTOR_ERRORS as error:
+            raise OptionError([Fault.refused(where, cls.__name__, error)]) from error
 
     def _own(self, name: str) -> Any:
         name = str(name)
@@ -187,7 +188,7 @@ class Registry:
 def _below(where: str, fault: Fault) -> Fault:
     is_whole = f"{fault.where}.".startswith(f"{where}.")
     path = fault.where if is_whole else ".".join(filter(None, (where, fault.where)))
-    return Fault(path, fault.message)
+    return replace(fault, where=path)
 
 
 def _modules_of(package: str) -> list[str]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smoothkit.core.errors import DataError
+from smoothkit.core.errors import DataError, MissingFileError
 from smoothkit.core.files import write_atomically
 from smoothkit.core.signature import nearest
 
@@ -38,7 +38,7 @@ def load_file(path: str | Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"{path}: no such checkpoint.")
+        raise MissingFileError(f"{path}: no such checkpoint.")
     if path.suffix == ".safetensors":
         return _load_safetensors(path)
     try:
@@ -66,7 +66,8 @@ def find_checkpoint(path: str | Path) -> Path:
         if (path.parent / name).is_file():
             return path.parent / name
     beside = [file.name for file in path.parent.iterdir()] if path.parent.is_dir() else []
-    raise DataError(f"{path}: no such checkpoint. {nearest(path.name, beside)}".rstrip())
+    hint = nearest(path.name, beside)
+    raise MissingFileError(f"{path}: no such checkpoint. {hint}".rstrip())
 
 
 def network_state(content: Any, path: str | Path, key: str | None = None) -> State:

@@ -361,7 +361,7 @@ def _missing_files(metric: Any, section: Mapping[str, Any], where: str) -> list[
         if needs is not None:
             needs(**{k: v for k, v in section.items() if k not in ("type", "better")})
     except DataError as error:
-        return [Fault(where, str(error))]
+        return [Fault.of(where, error)]
     return []
 
 

@@ -43,6 +43,7 @@ def check_file(
     file, network_faults = complete_networks(read)
     report = check(file, known=network_faults)
     report.unread += unread
+    needed = [] if with_data else _take_missing_files(report.faults)
     if report.faults:
         raise file.error(report.faults)
     if report.unread:
@@ -52,9 +53,19 @@ def check_file(
     yield from _check_losses(file, faults)
     if with_data:
         yield from _check_data(file, faults)
+    if not with_data:
+        needed += _take_missing_files(faults)
     if faults:
         raise file.error(faults)
+    yield from (f"needed: {fault.where}: {fault.message}" for fault in needed)
     yield f"{path}: no faults."
+
+
+def _take_missing_files(faults: list[Fault]) -> list[Fault]:
+    """Those of the faults that another machine does not have: weights are files like data."""
+    missing = [fault for fault in faults if fault.is_missing_file]
+    faults[:] = [fault for fault in faults if not fault.is_missing_file]
+    return missing
 
 
 def _check_networks(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
@@ -76,7 +87,7 @@ def _build_without_memory(section: Any, where: str) -> torch.nn.Module:
         with torch.device("meta"):
             net: torch.nn.Module = build_network(section, where=where)
             return net
-    except (NotImplementedError, RuntimeError):
+    except (NotImplementedError, RuntimeError, OptionError):  # the last: ECBSR of BasicSR
         net = build_network(section, where=where)
         return net
 
@@ -105,7 +116,7 @@ def _check_data(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             if key == "train":
                 faults += _missing_inputs(file.data, opened[key])
         except DataError as error:
-            faults.append(Fault(where, str(error).removeprefix(f"{where}: ")))
+            faults.append(Fault.of(where, error))
         except OptionError as error:
             faults += error.faults
         else:
@@ -146,5 +157,5 @@ def _faults_of(error: Exception, where: str, what: str) -> list[Fault]:
     if isinstance(error, OptionError):
         return error.faults
     if isinstance(error, SmoothkitError):
-        return [Fault(where, str(error))]
+        return [Fault.of(where, error)]
     return [Fault(where, f"the {what} cannot be built: {error}")]

@@ -145,7 +145,7 @@ def complete_networks(file: OptionFile) -> tuple[OptionFile, list[Fault]]:
             path = paths[key] = str(find_checkpoint(str(path)))
             held = _held_network(path, paths.get(f"param_key_{letter}"))
         except DataError as error:
-            faults.append(Fault(f"path.{key}", str(error)))
+            faults.append(Fault.of(f"path.{key}", error))
             continue
         section = data.get(f"network_{letter}") or {}
         if held is None and not section and letter == "g":

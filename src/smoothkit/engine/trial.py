@@ -78,4 +78,4 @@ def _least_divisor(opened: OpenSet) -> int:
 def _faults_of(error: SmoothkitError, where: str) -> list[Fault]:
     if isinstance(error, OptionError):
         return error.faults
-    return [Fault(where, str(error).removeprefix(f"{where}: "))]
+    return [Fault.of(where, error)]

@@ -67,4 +67,4 @@ def faults_of(option: str) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        raise OptionError([Fault(option, str(error))]) from error
+        raise OptionError([Fault.of(option, error)]) from error

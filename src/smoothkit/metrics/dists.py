@@ -20,6 +20,8 @@ from smoothkit.ops.tensor import fast_layout
 
 _BACKBONE = "vgg16-397923af.pth"
 _WEIGHTS = "dists_weights.pt"
+# There it is called weights.pt.
+_SOURCE = "https://github.com/dingkeyan93/DISTS"
 # Convolutions of torchvision's VGG16 by stage; each but the first begins with a pooling.
 _STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 _CHANNELS = (3, 64, 128, 256, 512, 512)
@@ -42,7 +44,7 @@ def find_weights(
         DataError: one is not on this machine; says where to put it.
     """
     return (
-        find_pretrained(_WEIGHTS, given=weights, key=keys[0]),
+        find_pretrained(_WEIGHTS, given=weights, key=keys[0], source=_SOURCE),
         find_pretrained(_BACKBONE, given=backbone, key=keys[1]),
     )
 

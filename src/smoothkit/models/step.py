@@ -227,5 +227,5 @@ def _build_term(section: Mapping[str, Any], where: str) -> Term:
     try:
         loss = LOSS_REGISTRY.build(options, where=where)
     except DataError as error:  # a file of its; the loss does not know which section named it
-        raise OptionError([Fault(where, str(error))]) from error
+        raise OptionError([Fault.of(where, error)]) from error
     return Term(loss, inputs_of(section, loss, where), where)

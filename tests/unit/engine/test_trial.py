@@ -99,3 +99,28 @@ def test_packages_are_missed_before_training(tiny, monkeypatch, key, value, pack
 
 def test_a_logger_without_a_project_needs_no_package(tiny):
     assert found(tiny(logger={"wandb": {"project": None, "resume_id": None}})) == []
+
+
+def test_weights_are_needed_like_data(tiny, capfd):
+    path = tiny(path={"pretrain_network_g": "nowhere.pth"})
+    assert smoothkit_main(["check", "-opt", str(path), "--no-data"]) == 0
+    wanted = "needed: path.pretrain_network_g: nowhere.pth: no such checkpoint."
+    assert wanted in capfd.readouterr().out
+    code, text = checked(path, capfd)
+    assert code == 2
+    assert "path.pretrain_network_g: nowhere.pth: no such checkpoint." in text
+
+
+def test_a_file_that_a_network_of_basicsr_reads_is_named(sr, capfd):
+    path = str(sr({"type": "BasicVSR", "num_feat": 4, "num_block": 1, "spynet_path": "spy.pth"}))
+    assert smoothkit_main(["check", "-opt", path, "--no-data"]) == 0
+    assert "needed: network_g: spy.pth: no such file, which BasicVSR" in capfd.readouterr().out
+    assert train_main(["-opt", path]) == 2
+    assert "spy.pth: no such file, which SRModel" in capfd.readouterr().err.splitlines()[-1]
+
+
+def test_a_network_that_needs_real_numbers_to_be_built_is_checked(sr, capfd):
+    ecbsr = {"type": "ECBSR", "num_in_ch": 3, "num_out_ch": 3, "num_block": 1, "num_channel": 4}
+    code, text = checked(sr({**ecbsr, "with_idt": False, "act_type": "prelu", "scale": 2}), capfd)
+    assert code == 0, text
+    assert "network_g: ECBSR, " in text

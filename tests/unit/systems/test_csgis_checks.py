@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +67,23 @@ def test_the_check_builds_losses_with_their_weights(wrong, capfd, loss, changes,
     write_teacher(Path("19.pth"), num_classes=19)
     path = wrong(lambda options: options["train"][f"{loss}_opt"].update(changes))
     assert found(path) == []
-    assert smoothkit_main(["check", "-opt", path, "--no-data"]) == 2
     dotted = f"train.{loss}_opt.{where}".rstrip(".")
-    assert f"{line_of(path, dotted)}: {dotted}: {message}" in capfd.readouterr().err
+    code = smoothkit_main(["check", "-opt", path, "--no-data"])
+    printed = capfd.readouterr()
+    if "no such" in message:  # on this machine
+        assert code == 0
+        assert f"needed: {dotted}: {message}" in printed.out
+    else:
+        assert code == 2
+        assert f"{line_of(path, dotted)}: {dotted}: {message}" in printed.err
 
 
-def test_the_check_names_every_weight_that_is_missing_at_once(wrong, capfd):
-    assert smoothkit_main(["check", "-opt", wrong(file="train_CSGISNet.yml"), "--no-data"]) == 2
-    faults = capfd.readouterr().err.splitlines()
-    assert [re.findall(r": (train\S+): ", line) for line in faults] == [
-        ["train.style_opt.weights"],
-        ["train.seg_opt.weights"],
+def test_the_check_without_data_lists_every_weight_that_is_needed(wrong, capfd):
+    assert smoothkit_main(["check", "-opt", wrong(file="train_CSGISNet.yml"), "--no-data"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(": ")[1] for line in lines if line.startswith("needed: ")] == [
+        "train.style_opt.weights",
+        "train.seg_opt.weights",
     ]
 
 

@@ -43,7 +43,8 @@ def test_a_frozen_network_without_weights_says_what_to_put_where(tmp_path, monke
     assert str(caught.value) == (
         f"train.seg_opt.weights: {name}: no such weights here, and nothing is downloaded. Give "
         f"the file as 'weights', or experiments/pretrained_models/{name}, or "
-        f"cache/checkpoints/{name}."
+        f"cache/checkpoints/{name}. It is published at "
+        "https://github.com/VainF/DeepLabV3Plus-Pytorch"
     )
 
 

@@ -30,6 +30,8 @@ from smoothkit.systems.csgis.teacher import load_teacher
 
 log = logging.getLogger(__name__)
 
+# Of the public DeepLabV3+ checkpoints.
+_SOURCE = "https://github.com/VainF/DeepLabV3Plus-Pytorch"
 RANDOM = "random"
 
 
@@ -237,7 +239,7 @@ def _frozen(network: Mapping[str, Any], weights: str | None) -> nn.Module:
         raise OptionError([Fault("weights", message)])
     with faults_of("weights"):
         key = "weights" if weights is None else None
-        path = find_pretrained(str(published), given=weights, key=key)
+        path = find_pretrained(str(published), given=weights, key=key, source=_SOURCE)
         load_teacher(net, path)
     return net
 
