@@ -16,6 +16,13 @@ from smoothkit.core.errors import Fault, OptionError
 _FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
 
 
+# Far more than any option file holds, written out and with its aliases taken apart; a few lines of
+# aliases of aliases make more than any memory does.
+MAX_BYTES = 1_000_000
+MAX_VALUES = 100_000
+MAX_DEPTH = 50
+
+
 class FrozenDict(dict[str, Any]):
     """A dictionary that cannot be changed; ``copy.deepcopy`` gives a plain one."""
 
@@ -91,12 +98,16 @@ def read_options(path: str | Path, overrides: Sequence[str] = ()) -> OptionFile:
     """
     path = Path(path)
     try:
-        text = path.read_text("utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_BYTES + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise OptionError(f"{path}: cannot be read as a text file: {error}") from error
+    if len(text) > MAX_BYTES:
+        raise OptionError(f"{path}: is no option file: it has more than {MAX_BYTES:,} characters.")
     data, loader = _parse(text, str(path))
     if not isinstance(data, dict):
         raise OptionError(f"{path}: must be a YAML file of 'key: value' lines.")
+    data = thaw(data)  # aliases share what an override must change in one place only
     for override in overrides:
         _override(data, override, loader.places)
     return OptionFile(path, text, freeze(data), loader.places, tuple(loader.faults))
@@ -111,11 +122,35 @@ class _Loader(yaml.SafeLoader):
         self.places: dict[str, str] = {}
         self.faults: list[Fault] = []
 
-    def note(self, node: yaml.Node, path: str = "", seen: frozenset[int] = frozenset()) -> None:
+    def refuse_excess(self, root: yaml.Node) -> None:
+        """Refuse what has no end, is nested too deeply or holds too much.
+
+        Raises:
+            OptionError: ``root`` is such.
+        """
+        sizes: dict[int, tuple[int, int]] = {}
+
+        def measure(node: yaml.Node, above: tuple[int, ...]) -> tuple[int, int]:
+            """Values in ``node``, itself included, and levels below it."""
+            line = node.start_mark.line + 1
+            too = f"{self.source}:{line}: is no part of an option file:"
+            if id(node) in above:
+                raise OptionError(f"{self.source}:{line}: contains itself. Remove the alias.")
+            if id(node) not in sizes:
+                inner = [measure(child, (*above, id(node))) for child in _children(node)]
+                values = 1 + sum(number for number, _ in inner)
+                sizes[id(node)] = values, 1 + max((depth for _, depth in inner), default=0)
+            values, depth = sizes[id(node)]
+            if values > MAX_VALUES:
+                raise OptionError(f"{too} it holds more than {MAX_VALUES:,} values.")
+            if depth > MAX_DEPTH:
+                raise OptionError(f"{too} it is nested more than {MAX_DEPTH} levels deep.")
+            return sizes[id(node)]
+
+        measure(root, ())
+
+    def note(self, node: yaml.Node, path: str = "") -> None:
         """Record the line of every key below ``node``, and each key given twice."""
-        if id(node) in seen:  # an anchor that contains itself
-            return
-        seen |= {id(node)}
         if isinstance(node, yaml.MappingNode):
             keys: set[str] = set()
             for key_node, value_node in node.value:
@@ -128,10 +163,10 @@ class _Loader(yaml.SafeLoader):
                     )
                 keys.add(key)
                 self.places.setdefault(inner, f"{self.source}:{key_node.start_mark.line + 1}")
-                self.note(value_node, inner, seen)
+                self.note(value_node, inner)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
-                self.note(item, f"{path}.{index}", seen)
+                self.note(item, f"{path}.{index}")
 
     def refuse_tag(self, node: yaml.Node) -> None:
         """Constructor of every tag that plain YAML does not have."""
@@ -139,6 +174,12 @@ class _Loader(yaml.SafeLoader):
         where = f"{self.source}:{node.start_mark.line + 1}"
         message = f"the tag '{tag}' is refused: an option file holds values, never code. Remove it."
         self.faults.append(Fault("", f"{where}: {message}"))
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
 
 
 def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
@@ -170,9 +211,12 @@ def _parse(text: str, name: str) -> tuple[Any, _Loader]:
         node = loader.get_single_node()
         if node is None:
             return None, loader
+        loader.refuse_excess(node)
         loader.note(node)
         return loader.construct_document(node), loader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise OptionError(f"{name}: is no option file: it is nested too deeply.") from error
+    except (yaml.YAMLError, ValueError) as error:
         raise OptionError(f"{name}: is not YAML: {' '.join(str(error).split())}") from error
 
 
@@ -181,6 +225,9 @@ def _override(data: dict[str, Any], text: str, places: dict[str, str]) -> None:
     keys = [key.strip() for key in keys_text.split(":")]
     if not equals or not all(keys):
         raise OptionError(f"--force_yml {text}: must have the form key:sub=value.")
+    if any("." in key for key in keys) and keys_text.strip() not in data:
+        colons = keys_text.strip().replace(".", ":")
+        raise OptionError(f"--force_yml {text}: keys are parted by colons. Write {colons}={value}.")
     section: Any = data
     for depth, key in enumerate(keys[:-1]):
         section = section.setdefault(key, {})

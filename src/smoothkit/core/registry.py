@@ -38,6 +38,7 @@ class Registry:
         self._classes: dict[str, Any] = {}
         self._aliases: dict[str, str] = {}
         self._presets: dict[str, Mapping[str, Any]] = {}
+        self._notes: dict[str, str] = {}
         self._broken: dict[str, Exception] = {}
         self._discovered = False
         self._lock = threading.RLock()
@@ -66,6 +67,10 @@ class Registry:
         if isinstance(aliases, Mapping):
             self._presets.update(aliases)
         return obj
+
+    def note(self, name: str, text: str) -> None:
+        """What to tell who asks for ``name``, which nobody has."""
+        self._notes[name] = text
 
     def get(self, name: str, suffix: str = "basicsr") -> Any:
         """The class called ``name`` (or its alias), ours before BasicSR's.
@@ -177,11 +182,14 @@ class Registry:
 
         theirs = basicsr_registry(self._basicsr_name)
         known = [*self._classes, *self._aliases, *(theirs.keys() if theirs else ())]
-        parts = [f"no {self.kind} is called '{name}'. {nearest(name, known)}"]
+        # Names of classes resemble each other more than keys do.
+        hint = self._notes.get(name) or nearest(name, known, likeness=0.8)
+        parts = [f"no {self.kind} is called '{name}'. {hint}"]
         parts.append(f"Ours: {', '.join(sorted(self._classes))}.")
         parts += [
             f" {module} failed to import: {error!r}." for module, error in self._broken.items()
         ]
+        parts.append(" A class of your own is found in a folder that SMOOTHKIT_SYSTEMS names.")
         return "".join(parts) + basicsr_missing_hint()
 
 

@@ -57,10 +57,16 @@ def unread_keys(cls: type, keys: Iterable[str]) -> list[str]:
     return [key for key in keys if key not in named]
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """``Did you mean 'x'? `` for the closest known name, or nothing."""
+def nearest(name: str, known: Iterable[str], *, likeness: float = 0.6) -> str:
+    """``Did you mean 'x'? `` for the closest known name, or nothing.
+
+    Args:
+        name: as given.
+        known: names that there are.
+        likeness: at least, 1 for equal ones.
+    """
     names = [str(k) for k in known]
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(str(name)[:100], names, n=1, cutoff=likeness)
     short = str(name).lower()
     close = close or [k for k in names if short and k.lower().startswith(short)]
     return f"Did you mean '{close[0]}'? " if close else ""
@@ -237,4 +243,5 @@ def _shown(value: Any) -> str:
         return str(value).lower()
     if value is None:
         return "~"
-    return repr(value)
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}... ({len(text):,} characters)"

@@ -67,3 +67,15 @@ def test_threads_that_look_names_up_at_once_all_find_them(run_python):
     )
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_class_of_ones_own_is_not_taken_for_a_misspelt_one():
+    with pytest.raises(KeyError) as caught:
+        ARCH_REGISTRY.get("MyNet")
+    assert "Did you mean" not in caught.value.args[0]
+    assert "SMOOTHKIT_SYSTEMS" in caught.value.args[0]
+
+
+def test_a_published_name_that_nobody_has_points_to_what_stands_for_it():
+    with pytest.raises(KeyError, match=r"'HDC_att'\. The published HDC_att.*'ECASmoothingNet'"):
+        ARCH_REGISTRY.get("HDC_att")

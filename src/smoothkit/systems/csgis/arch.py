@@ -165,3 +165,10 @@ class EdgeGuidedSmoothingNet(EdgeRefineNet):
 
     def draw(self, joined: Tensor, edge_logits: Tensor) -> Tensor:
         return self.tail(self.egnl(self.interpreter2(joined), edge_logits))
+
+
+ARCH_REGISTRY.note(
+    "HDC_att",
+    "The published HDC_att cannot run; 'ECASmoothingNet' has such attention, with weights that "
+    "train. ",
+)
