@@ -37,6 +37,12 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=whole_number(0), help="of alphas: of the draws; default: 0")
     parser.add_argument(
+        "--threshold",
+        type=whole_number(0),
+        help="of alphas: levels at most this far from 0 or 255 count as such, as those of estimated "
+        "alphas should (8, for example); default: 0, that of the published code",
+    )
+    parser.add_argument(
         "--erode", type=whole_number(0), help="of masks: unknown pixels inwards; default: 10"
     )
     parser.add_argument(
@@ -61,8 +67,10 @@ def main() -> int:
 def rule_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> AlphaRule | MaskRule:
     """The rule that the arguments describe; those of the other kind of source are refused."""
     if args.mask_dir:
-        if args.radius is not None or args.seed is not None:
-            parser.error("--radius, --seed: go with --alpha_dir; masks take --erode and --dilate")
+        if (args.radius, args.seed, args.threshold) != (None, None, None):
+            parser.error(
+                "--radius, --seed, --threshold: go with --alpha_dir; masks take --erode and --dilate"
+            )
         widths = {"erode": args.erode, "dilate": args.dilate}
         return MaskRule(**{name: width for name, width in widths.items() if width is not None})
     if args.erode is not None or args.dilate is not None:
@@ -71,7 +79,7 @@ def rule_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> AlphaR
     if len(radius) > 2:
         parser.error(f"--radius: must be one or two rising numbers, got {radius}")
     try:
-        return AlphaRule(radius[0], radius[-1], args.seed or 0)
+        return AlphaRule(radius[0], radius[-1], args.seed or 0, args.threshold or 0)
     except ValueError as error:
         parser.error(f"--{error}")
 

@@ -185,15 +185,19 @@ def _read_trimap(path: Path, args: argparse.Namespace) -> np.ndarray:
     import numpy as np
 
     from smoothkit.cli import pictures
-    from smoothkit.core.errors import DataError
     from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
-    from smoothkit.systems.lsa.trimap import checked_trimap, trimap_from_mask, use_of
+    from smoothkit.systems.lsa.trimap import (
+        checked_trimap,
+        refuse_labels,
+        trimap_from_mask,
+        use_of,
+    )
 
     stored = pictures.read_whole(path)
     if args.mask is not None:
-        mask = to_8_bits(plane_of(stored, str(path)))
-        if mask.max() == 1:
-            raise DataError(f"{path}: has levels 0 and 1 alone. Multiply them by 255.")
+        plane = plane_of(stored, str(path))
+        refuse_labels(plane, str(path), "0 and 255")
+        mask = to_8_bits(plane)
         trimap = trimap_from_mask(mask, args.erode, args.dilate)
     else:
         trimap = checked_trimap(stored, str(path), levels=args.levels)

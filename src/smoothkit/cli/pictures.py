@@ -132,6 +132,11 @@ def plan(
         raise DataError(f"--ext {ext}: no such format. Known: {', '.join(sorted(SUFFIXES))}.")
     if out_dir.exists() and not out_dir.is_dir():
         raise DataError(f"{out_dir}: must be a folder, is a file.")
+    if out_dir.suffix.lower() in SUFFIXES and not out_dir.is_dir():
+        raise DataError(
+            f"-o {out_dir}: is the name of an image, but results go into a folder, under the names "
+            f"of their inputs. Give a folder, such as {out_dir.with_suffix('')}."
+        )
     seen: dict[Path, Path] = {}
     jobs = []
     for path, name in _inputs(source, out_dir):

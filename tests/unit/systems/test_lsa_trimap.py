@@ -147,3 +147,11 @@ def test_alpha_near_its_ends_can_be_moved_there() -> None:
     alpha = row(0, 2, 3, 4, 251, 252, 255)
     np.testing.assert_array_equal(snapped_alpha(alpha, 3), row(0, 0, 0, 4, 251, 255, 255))
     np.testing.assert_array_equal(snapped_alpha(alpha, 0), alpha)
+
+
+@pytest.mark.parametrize("levels", ["refuse", "snap"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_labels_in_place_of_levels_are_refused(levels: str, dtype: type) -> None:
+    with pytest.raises(DataError, match=r"^t\.png: has levels 0, 1 and 2 alone, as labels have"):
+        checked_trimap(row(0, 1, 2, dtype=dtype), "t.png", levels=levels)
+    assert checked_trimap(row(0, 0), "t.png", levels=levels).max() == 0

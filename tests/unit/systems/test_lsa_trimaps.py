@@ -188,3 +188,19 @@ def test_the_script_says_in_one_line_what_is_wrong(alphas, run_script, capsys) -
     ):
         assert run_script(SCRIPT, arguments) == 2
         assert told in capsys.readouterr().err.strip().splitlines()[-1]
+
+
+def test_estimated_alphas_without_foreground_are_told_and_mended_by_a_threshold(tmp_path):
+    alpha = np.full((40, 40), 2, np.uint8)
+    alpha[10:30, 10:30] = 251
+    alpha[19:21, 10:30] = 120
+    (tmp_path / "alphas").mkdir()
+    write_image(tmp_path / "alphas/a.png", alpha)
+    ((_, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "plain", AlphaRule(2, 2))
+    assert odd == (
+        "has no foreground and no background pixel; alphas within 0 of 0 and 255 count as these "
+        "(--threshold)"
+    )
+    ((path, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "out", AlphaRule(2, 2, 0, 8))
+    assert odd is None
+    assert set(np.unique(read_image(path, mode="whole"))) == {0, 128, 255}

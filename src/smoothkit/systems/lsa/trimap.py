@@ -100,7 +100,9 @@ def checked_trimap(image: np.ndarray, where: str, *, levels: Levels = "refuse") 
     Raises:
         DataError: colours, transparency, or levels that are refused.
     """
-    trimap = to_8_bits(plane_of(image, where))
+    plane = plane_of(image, where)
+    refuse_labels(plane, where)
+    trimap = to_8_bits(plane)
     if levels == "snap":
         return cv2.LUT(trimap, _snapping_table(_snapped_level))
     counts = np.bincount(trimap.ravel(), minlength=256)
@@ -112,6 +114,25 @@ def checked_trimap(image: np.ndarray, where: str, *, levels: Levels = "refuse") 
             "pixels. Mend it, or have such levels snapped ('levels: snap'; --snap of a script)."
         )
     return trimap
+
+
+def refuse_labels(plane: np.ndarray, where: str, meant: str = "0, 128 and 255") -> None:
+    """Refuse numbers of classes in place of grey levels, which would all be background.
+
+    Args:
+        plane: (H, W), of any unsigned type.
+        where: the file, for messages.
+        meant: what belongs there.
+
+    Raises:
+        DataError: there are no levels above 2, but some above 0.
+    """
+    if 0 < plane.max(initial=0) <= 2:
+        shown = [str(level) for level in np.unique(plane)]
+        listed = " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
+        raise DataError(
+            f"{where}: has levels {listed} alone, as labels have. Write {meant} in their place."
+        )
 
 
 def snapped_alpha(alpha: np.ndarray, threshold: int) -> np.ndarray:

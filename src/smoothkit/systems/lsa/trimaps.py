@@ -20,11 +20,15 @@ from smoothkit.ops.io import read_image, write_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
 from smoothkit.systems.lsa.origins import check_is_folder, check_is_noted, without_faults
 from smoothkit.systems.lsa.trimap import (
+    BACKGROUND,
+    FOREGROUND,
     LARGEST_RADIUS,
     LEAST_RADIUS,
     has_unknown,
     make_trimap,
+    refuse_labels,
     sample_radii,
+    snapped_alpha,
     trimap_from_mask,
 )
 
@@ -41,6 +45,7 @@ class AlphaRule:
     Args:
         low, high: smallest and largest radius, in pixels; equal for a fixed one.
         seed: of the draws.
+        threshold: levels at most this far from 0 or 255 count as such.
 
     Raises:
         ValueError: out of range.
@@ -49,8 +54,11 @@ class AlphaRule:
     low: int = LEAST_RADIUS
     high: int = LARGEST_RADIUS
     seed: int = 0
+    threshold: int = 0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.threshold < 128:
+            raise ValueError(f"threshold: must be from 0 to 127, got {self.threshold}.")
         if not 0 <= self.low <= self.high <= _HIGHEST:
             raise ValueError(
                 f"radius: must be one or two rising numbers from 0 to {_HIGHEST}, "
@@ -59,7 +67,9 @@ class AlphaRule:
 
     def described(self) -> dict[str, Any]:
         """What is noted of the rule."""
-        return {"from": "alpha", "radius": [self.low, self.high], "seed": self.seed}
+        described = {"from": "alpha", "radius": [self.low, self.high], "seed": self.seed}
+        # As it was noted before there was such an option.
+        return described | ({"threshold": self.threshold} if self.threshold else {})
 
     def radii(self, stem: str) -> tuple[int, int]:
         """For background and foreground: a function of the seed and the image's name."""
@@ -68,7 +78,7 @@ class AlphaRule:
 
     def trimap(self, alpha: np.ndarray, stem: str) -> np.ndarray:
         """The trimap of an alpha, (H, W) uint8."""
-        return make_trimap(alpha, *self.radii(stem))
+        return make_trimap(snapped_alpha(alpha, self.threshold), *self.radii(stem))
 
     def noted(self, stem: str) -> dict[str, int]:
         """What is noted of an image."""
@@ -147,11 +157,12 @@ def make_trimaps(
             return target, None
         try:
             image = plane_of(read_image(source, mode="whole"), str(source))
+            refuse_labels(image, str(source), "0 to 255")
         except DataError as error:
             return error
         trimap = rule.trimap(to_8_bits(image), stem)
         write_image(target, trimap)
-        return target, None if has_unknown(trimap) else "has no unknown pixel"
+        return target, _odd(trimap, rule)
 
     def finished() -> Iterator[tuple[Path, str | None]]:
         try:
@@ -160,6 +171,19 @@ def make_trimaps(
             _write_note(out_dir, rule, noted | {stem: rule.noted(stem) for stem in names})
 
     return finished()
+
+
+def _odd(trimap: np.ndarray, rule: AlphaRule | MaskRule) -> str | None:
+    """What is seldom meant of a trimap."""
+    if not has_unknown(trimap):
+        return "has no unknown pixel"
+    known = {"foreground": FOREGROUND, "background": BACKGROUND}
+    empty = [name for name, level in known.items() if not (trimap == level).any()]
+    if not empty:
+        return None
+    # What a network has found seldom reaches 0 or 255.
+    hint = "; --threshold is for estimated alphas" if isinstance(rule, AlphaRule) else ""
+    return f"has no {' and no '.join(empty)} pixel{hint}"
 
 
 def _is_newer(target: Path, source: Path) -> bool:
