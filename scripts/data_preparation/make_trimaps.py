@@ -39,8 +39,8 @@ def main() -> int:
     parser.add_argument(
         "--threshold",
         type=whole_number(0),
-        help="of alphas: levels at most this far from 0 or 255 count as such, as those of estimated "
-        "alphas should (8, for example); default: 0, that of the published code",
+        help="of alphas: levels at most this far from 0 or 255 count as such, which estimated alphas "
+        "need (8, for example); default: 0, as in the published code",
     )
     parser.add_argument(
         "--erode", type=whole_number(0), help="of masks: unknown pixels inwards; default: 10"
@@ -69,7 +69,7 @@ def rule_of(args: argparse.Namespace, parser: argparse.ArgumentParser) -> AlphaR
     if args.mask_dir:
         if (args.radius, args.seed, args.threshold) != (None, None, None):
             parser.error(
-                "--radius, --seed, --threshold: go with --alpha_dir; masks take --erode and --dilate"
+                "--radius, --seed, --threshold: go with --alpha_dir; masks take --erode, --dilate"
             )
         widths = {"erode": args.erode, "dilate": args.dilate}
         return MaskRule(**{name: width for name, width in widths.items() if width is not None})
