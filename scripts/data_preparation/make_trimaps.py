@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument(
         "--threshold",
         type=whole_number(0),
-        help="of alphas: levels at most this far from 0 or 255 count as such, which estimated alphas "
+        help="of alphas: levels at most this far from 0 or 255 count as such, as estimated alphas "
         "need (8, for example); default: 0, as in the published code",
     )
     parser.add_argument(

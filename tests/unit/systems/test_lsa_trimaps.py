@@ -197,10 +197,7 @@ def test_estimated_alphas_without_foreground_are_told_and_mended_by_a_threshold(
     (tmp_path / "alphas").mkdir()
     write_image(tmp_path / "alphas/a.png", alpha)
     ((_, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "plain", AlphaRule(2, 2))
-    assert odd == (
-        "has no foreground and no background pixel; alphas within 0 of 0 and 255 count as these "
-        "(--threshold)"
-    )
+    assert odd == ("has no foreground and no background pixel; --threshold is for estimated alphas")
     ((path, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "out", AlphaRule(2, 2, 0, 8))
     assert odd is None
     assert set(np.unique(read_image(path, mode="whole"))) == {0, 128, 255}
