@@ -22,6 +22,7 @@ import torch
 
 from smoothkit.core.checkpoints import Snapshot
 from smoothkit.core.errors import CONSTRUCTOR_ERRORS, DataError, Fault, OptionError
+from smoothkit.core.image_io import ImageIO
 from smoothkit.core.log import warn_once
 from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
@@ -97,6 +98,7 @@ def import_basicsr() -> Any:
     _mend_lists()
     _keep_vgg_offline()
     _mend_squared_perceptual_loss()
+    _tell_windows_of_swinir()
     # Ours are the handlers of its logger; it would add a second one to the console.
     importlib.import_module("basicsr.utils.logger").initialized_logger["basicsr"] = True
     return basicsr
@@ -399,6 +401,22 @@ def _mend_squared_perceptual_loss() -> None:
             self.criterion_type, self.criterion = "l2", torch.nn.MSELoss()
 
     loss.__init__ = init
+
+
+def _tell_windows_of_swinir() -> None:
+    """Let padding know that sides have to be multiples of the window, which nothing checks."""
+    arch = importlib.import_module("basicsr.archs.swinir_arch").SwinIR
+
+    def io(net: Any) -> ImageIO:
+        window = net.layers[0].residual_group.blocks[0].window_size
+        return ImageIO(
+            channels=net.conv_first.in_channels,
+            multiple_of=window,
+            min_size=window,
+            scale=net.upscale if net.upsampler else 1,
+        )
+
+    arch.io = property(io)
 
 
 def _vgg_features(torchvision_vgg: Any, name: str) -> torch.nn.Module:

@@ -5,7 +5,7 @@ Each kind reads a file of a store, and tells its size at a check, refusing what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -48,11 +48,16 @@ class EdgeMaps:
 class Masks:
     """(H, W) uint8 classes as ``ops.labels`` reads them; a check decodes them, for their values.
 
+    Args:
+        num_classes: that they may hold.
+        found: the classes that checks came upon.
+
     Raises:
         OptionError: ``num_classes`` is out of range.
     """
 
     num_classes: int = NUM_CLASSES
+    found: set[int] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.num_classes <= 255:
@@ -63,7 +68,9 @@ class Masks:
         return decode_labels(store.read_bytes(name), store.path(name), self.num_classes)
 
     def size(self, store: ImageStore, name: str) -> tuple[int, int]:
-        height, width = self.read(store, name).shape
+        labels = self.read(store, name)
+        self.found.update(np.unique(labels).tolist())
+        height, width = labels.shape
         return height, width
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.data.companion_kinds import Kind
+from smoothkit.data.companion_kinds import Kind, Masks
 from smoothkit.data.decoded import Memory
 from smoothkit.data.protocols import by_stem, number_of
 from smoothkit.data.store import ImageStore, open_store
+from smoothkit.ops.labels import IGNORE, NO_OBJECTS
+
+log = logging.getLogger(__name__)
 
 Checker = Callable[[str, tuple[int, int]], None]
 # By key of an item: the folder or ``.lmdb`` of its companions, ~ for none, and what is in it.
@@ -159,6 +163,11 @@ class Companions:
             self._check_size(name, own, size)
 
         return check
+
+    def tell_doubts(self) -> None:
+        """Say what a check found to be usable, but hardly meant."""
+        if isinstance(self._kind, Masks) and self._kind.found and self._kind.found <= {0, IGNORE}:
+            log.warning("%s: %s", self._store.root, NO_OBJECTS)
 
     def _size_or_fault(self, name: str) -> tuple[int, int] | str:
         try:

@@ -154,6 +154,8 @@ class OnlineBlendDataset(ImageDataset):
         texture_faults = [self._textures.fault(t) for t in range(len(self._textures))]
         checkers = [companions.checker() for companions in self._companions.values()]
         gt_faults = [self._gt_fault(b, checkers) for b in range(len(self._gts))]
+        for companions in self._companions.values():
+            companions.tell_doubts()
         faults = (
             (t * len(gt_faults) + b, gt_fault or texture_fault)
             for t, texture_fault in enumerate(texture_faults)

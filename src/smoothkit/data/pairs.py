@@ -136,7 +136,10 @@ class BlendedPairDataset(ImageDataset):
 
     def check(self) -> list[tuple[int, str]]:
         checkers = [companions.checker() for companions in self._companions.values()]
-        return check_each(self._names, partial(self._check, checkers))
+        faults = check_each(self._names, partial(self._check, checkers))
+        for companions in self._companions.values():
+            companions.tell_doubts()
+        return faults
 
     def _check(self, checkers: Sequence[Checker], name: str) -> None:
         path, header = self._pairs.path(name), self._pairs.header(name)

@@ -24,6 +24,11 @@ from smoothkit.ops.png import bare
 
 # The class in which VOC keeps what is not to be judged: the borders of objects.
 IGNORE = 255
+# What to say of masks in which no class but 0 and that number occurs.
+NO_OBJECTS = (
+    "no mask holds a class but 0, the background. Objects want numbers from 1; "
+    f"{IGNORE} counts as none, also in masks of 0 and {IGNORE}."
+)
 NUM_CLASSES = 21  # of Pascal VOC, with its background
 
 _PNG_MAGIC = b"\x89PNG"

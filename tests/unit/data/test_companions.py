@@ -16,6 +16,7 @@ from PIL import Image
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.data import companion_kinds
 from smoothkit.data.base import ImageDataset, sample_rng
+from smoothkit.data.companions import named_companions
 from smoothkit.data.lmdb_store import create_lmdb
 from smoothkit.data.online_blend import OnlineBlendDataset
 from smoothkit.data.pairs import BlendedPairDataset
@@ -283,3 +284,15 @@ def test_decoded_companions_are_kept_but_not_sent_to_workers(root: Path) -> None
     assert torch.equal(dataset[1]["segmentation"], first["segmentation"])
     with pytest.raises(DataError, match=r"seg/1\.png: the file is empty"):
         online(root, cache=False)[1]
+
+
+@pytest.mark.parametrize(("object_", "is_told"), [(255, True), (1, False)])
+def test_masks_without_objects_are_told_after_a_check(tmp_path, caplog, object_, is_told):
+    mask = np.zeros((8, 8), np.uint8)
+    mask[2:4] = object_
+    write_image(tmp_path / "0.png", mask)
+    roots = {"segmentation": (str(tmp_path), companion_kinds.Masks(2))}
+    companions = named_companions(roots, is_cached=False)["segmentation"]
+    companions.checker()("0.png", (8, 8))
+    companions.tell_doubts()
+    assert ("no mask holds a class but 0" in caplog.text) is is_told

@@ -18,7 +18,7 @@ from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.store import image_files
 from smoothkit.ops.blend import EdgeChannel
 from smoothkit.ops.filters import Candidate, parse_candidate, parse_grid
-from smoothkit.ops.labels import IGNORE, NUM_CLASSES, read_labels
+from smoothkit.ops.labels import IGNORE, NO_OBJECTS, NUM_CLASSES, read_labels
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS, draw_filter
 from smoothkit.systems.csgis.voc import MASKS, PHOTOGRAPHS, Entry, Sources, raise_faults, select
 
@@ -138,10 +138,7 @@ def doubts(plan: Plan) -> list[str]:
     """What is probably not meant, a line each."""
     lines = []
     if not plan.class_shares.keys() - {0, IGNORE}:
-        lines.append(
-            f"{plan.entries[0].mask.parent}: no mask holds a class but 0, the background. Objects "
-            f"want numbers from 1; {IGNORE} counts as none, also in masks of 0 and {IGNORE}."
-        )
+        lines.append(f"{plan.entries[0].mask.parent}: {NO_OBJECTS}")
     if not plan.num_val:
         fraction, num_pairs = plan.recipe.val_fraction, len(plan.textures) * len(plan.entries)
         lines.append(

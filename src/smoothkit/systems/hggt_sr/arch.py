@@ -217,7 +217,7 @@ class LocNet(nn.Module):
 
 @ARCH_REGISTRY.register
 class HggtSwinIR(nn.Module):
-    """BasicSR's SwinIR behind a padding of its own.
+    """BasicSR's SwinIR behind a padding of its own; ``type: SwinIR`` is BasicSR's, without it.
 
     Args:
         upscale, in_chans, img_size, window_size, img_range, depths, embed_dim, num_heads,
