@@ -21,8 +21,8 @@ setup(
     package_dir={"": "src"},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.4",
-        "torchvision>=0.19",
+        "torch>=2.5",
+        "torchvision>=0.20",
         "numpy",
         "pyyaml",
         "opencv-python",
