@@ -13,6 +13,7 @@ import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
+from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -24,7 +25,7 @@ import smoothkit
 from smoothkit.core.signature import defaults
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "tests/unit/pins/defaults.json"
+FOLDER = ROOT / "tests/unit/pins/defaults"
 COMMAND = "PYTHONPATH=tests python -m support.defaults"
 _CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
 
@@ -43,14 +44,25 @@ def all_defaults() -> dict[str, dict[str, Any]]:
 
 
 def write() -> None:
-    """Take what is there now as what is to be."""
-    modules = [
-        f"{json.dumps(module)}: {{\n"
-        + ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(values.items()))
-        + "\n}"
-        for module, values in sorted(all_defaults().items())
-    ]
-    FILE.write_text("{\n" + ",\n".join(modules) + "\n}\n")
+    """Take what is there now as what is to be: a file for each package, a line for each value."""
+    for path in FOLDER.glob("*.json"):
+        path.unlink()
+    for area, modules in groupby(sorted(all_defaults().items()), key=lambda item: _area(item[0])):
+        blocks = [f"{json.dumps(module)}: {_block(values)}" for module, values in modules]
+        (FOLDER / f"{area}.json").write_text("{\n" + ",\n".join(blocks) + "\n}\n")
+
+
+def _block(values: Mapping[str, Any]) -> str:
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in sorted(values.items())]
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _area(name: str) -> str:
+    """The file for a module or program; each system has its own."""
+    if name.endswith(".py"):
+        return name.partition("/")[0]
+    parts = name.split(".")[1:]
+    return "_".join(parts[:2] if parts[0] == "systems" else parts[:1])
 
 
 def _of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:

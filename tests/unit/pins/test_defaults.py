@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from smoothkit.core.signature import defaults
-from support.defaults import COMMAND, FILE, all_defaults
+from support.defaults import COMMAND, FOLDER, all_defaults
 
 SPECIFIED = yaml.safe_load((Path(__file__).parent / "specified.yml").read_text())
 
@@ -26,7 +26,8 @@ def test_a_default_is_that_of_its_paper(name):
 
 
 def test_nothing_changes_unnoticed():
-    was, now = json.loads(FILE.read_text()), json.loads(json.dumps(all_defaults()))
+    now = json.loads(json.dumps(all_defaults()))
+    was = {k: v for path in FOLDER.glob("*.json") for k, v in json.loads(path.read_text()).items()}
     changed = [
         f"{module} {name}: {was.get(module, {}).get(name, 'nothing')!r} became "
         f"{now.get(module, {}).get(name, 'nothing')!r}"

@@ -35,8 +35,8 @@ _LOW, _HIGH = 50 / 255, 200 / 255
 class MattingPredictor:
     """Runs a matting network on images with trimaps.
 
-    The published inference is: nothing given (Composition-1k); ``views: rotations`` with ``scales:
-    [0.8, 1.0, 1.25]`` and ``refine: {}`` (alphamatting.com).
+    The published inference is ``keep_aspect: false`` (Composition-1k), and besides that ``views:
+    rotations`` with ``scales: [0.8, 1.0, 1.25]`` and ``refine: {}`` (alphamatting.com).
 
     Args:
         views: mean over mirrored images: one, the four flips, or those and the same of the
