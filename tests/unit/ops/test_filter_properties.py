@@ -29,6 +29,7 @@ from smoothkit.ops.filters._lattice import (
     elimination_order,
     solve_lattice,
 )
+from smoothkit.ops.filters.rolling_guidance import _without_empty_margin
 from smoothkit.ops.filters.sd import Steps
 
 SHAPES = [(17, 23), (16, 21, 3), (1, 7), (5, 1, 3), (1, 1)]
@@ -252,3 +253,10 @@ def test_8_bit_filters_refuse_floats(function) -> None:
 def test_settings_out_of_range_are_refused(function, settings: dict, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         function(noise(4, 4), **settings)
+
+
+def test_a_window_ends_where_its_weights_do() -> None:
+    kernel = gaussian_kernel(12, 4.0)
+    kernel[kernel <= 0.05] = 0
+    # exp(-9 ** 2 / 32) = 0.08 is above that, exp(-10 ** 2 / 32) = 0.04 is not.
+    assert _without_empty_margin(kernel).shape == (19, 19)

@@ -50,6 +50,15 @@ def test_a_colour_is_one_class_in_all_photographs_the_most_frequent_first(root: 
         assert (found[:, columns + 2 :] == right).all()
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_centres_lie_where_the_weight_is(seed: int) -> None:
+    # The heavy 0 and 5 are the centres: 3 is nearer to 5. Their plain means would move apart.
+    points, weights = np.array([[0.0], [3.0], [5.0], [11.0]]), np.array([50.0, 1.0, 50.0, 1.0])
+    classes, shares = cluster(points, weights, 2, np.random.default_rng(seed))
+    assert classes.tolist() == [1, 0, 0, 0]
+    assert shares == pytest.approx([52 / 102, 50 / 102])
+
+
 def test_borders_between_classes_are_255_and_two_pixels_wide(root: Path) -> None:
     make(root, num_classes=3)
     assert ((mask(root, "a") == 255).sum(axis=1) == 2).all()

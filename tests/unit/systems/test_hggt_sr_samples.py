@@ -56,6 +56,12 @@ def test_stronger_sharpening_gains_and_overshoots_more() -> None:
     assert overshoot(image, ruined(image)) > beyond[2]
 
 
+def test_the_overshoot_of_a_few_pixels_is_that_of_the_worst_one() -> None:
+    version = np.zeros((2, 2, 3))
+    version[0, 1] = 0.5  # above the 0 of all pixels around
+    assert overshoot(np.zeros((2, 2, 3)), version) == pytest.approx(127.5)
+
+
 def test_labels_follow_gain_and_overshoot() -> None:
     image = to_float(photograph("chelsea"))[:64, :64]
     better = unsharp(image, 2, 0.5)

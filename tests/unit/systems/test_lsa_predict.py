@@ -72,6 +72,20 @@ def test_known_pixels_are_those_of_the_trimap():
     assert (alpha[..., 5:] == 0).all()
 
 
+def test_what_bicubic_scaling_overshoots_is_cut_off():
+    class Red(Pointwise):
+        def forward(self, x: Tensor) -> Tensor:
+            return x[:, :1]
+
+    image = torch.zeros(1, 3, 40, 40)
+    image[..., 20:] = 1
+    predictor = MattingPredictor(scales=[0.8, 1.25])
+    estimate = predictor.estimate(Red(), image, unknown(40, 40))
+    assert estimate.min() < 0
+    assert estimate.max() > 1
+    torch.testing.assert_close(predictor(Red(), image, unknown(40, 40)), estimate.clamp(0, 1))
+
+
 @pytest.mark.parametrize(
     ("keeps", "seen"), [(True, (128, 192)), (False, (192, 192))], ids=["kept", "as published"]
 )
