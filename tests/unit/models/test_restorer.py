@@ -256,6 +256,17 @@ def test_what_is_no_image_is_refused(image: np.ndarray, told: str) -> None:
         Restorer(jess())(image)
 
 
+def test_grey_is_the_rounded_mean_of_the_three_channels() -> None:
+    class Tint(nn.Module):
+        io = ImageIO(radius=0)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image + torch.tensor([0, 0, 2 / 255])[:, None, None]
+
+    result = Restorer(Tint())(np.full((5, 6), 10, np.uint8))
+    assert (result == 11).all()  # of 10, 10 and 12
+
+
 def test_a_colour_image_for_a_grey_network_is_refused() -> None:
     restorer = Restorer(jess(in_c=1, out_c=1))
     assert restorer(noise(8, 8)).shape == (8, 8)
