@@ -52,6 +52,15 @@ def test_quarters_of_a_texture_picture_do_not_meet() -> None:
     assert not train & test
 
 
+def test_an_eighth_of_a_photographed_texture_fades_into_its_other_side() -> None:
+    # Quarters of 512 x 512 pixels, at full and at half size.
+    drawn = samples.sample_textures(0, 0, is_test=True)
+    assert {name: tile.shape for name, tile in drawn if name.startswith("brick")} == {
+        "brick3_0": (256 - 32,) * 2,
+        "brick3_1": (128 - 16,) * 2,
+    }
+
+
 def test_same_seed_writes_the_same_files(tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         samples.make_samples(tmp_path / name, limit=2, seed=seed, **SMALL)
