@@ -13,6 +13,7 @@ from smoothkit.core.errors import OptionError
 from smoothkit.ops.filters import Candidate, parse_grid
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.ops.screening import Screening, screen
+from smoothkit.systems.jess.contact_sheet import _small
 from smoothkit.systems.jess.ground_truth import (
     choose_ground_truths,
     merge_selections,
@@ -60,6 +61,11 @@ def test_depth_and_grey_change_no_score() -> None:
     deep = screen(photo.astype(np.uint16) * 257, clean.astype(np.uint16) * 257).score
     assert deep == pytest.approx(score, abs=1e-5)
     assert screen(photo[..., 0], clean[..., 0]).score == pytest.approx(score, abs=1e-5)
+
+
+def test_a_sheet_shows_16_bits_at_the_level_of_8_that_they_reach() -> None:
+    image = np.array([[[0, 256, 257], [513, 514, 65535]]], np.uint16)
+    assert _small(image).tolist() == [[[0, 0, 1], [1, 2, 255]]]
 
 
 def test_grid_is_all_combinations() -> None:
