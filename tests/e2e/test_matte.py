@@ -270,3 +270,14 @@ def test_bf16_stays_close(work):
         Matting(net, dtype=dtype)(image, trimap) for dtype in (torch.float32, torch.bfloat16)
     )
     assert 0 < np.abs(exact - mixed).max() < 0.05
+
+
+def test_refinement_is_in_float32_whatever_else_is_not(work):
+    image, trimap = read("in/a.png"), read("trimaps/a.png")
+    net = build_network({"type": "LsaNet", "width": 4, "blocks": [1, 1, 1, 1]})
+    predictor = MattingPredictor(refine={"steps": 3})
+    exact, mixed = (
+        Matting(net, predictor=predictor, dtype=dtype)(image, trimap)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    np.testing.assert_array_equal(exact, mixed)
