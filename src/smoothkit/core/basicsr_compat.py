@@ -24,6 +24,7 @@ from smoothkit.core.checkpoints import Snapshot
 from smoothkit.core.errors import CONSTRUCTOR_ERRORS, DataError, Fault, OptionError
 from smoothkit.core.image_io import ImageIO
 from smoothkit.core.log import warn_once
+from smoothkit.core.optimizer_state import load_optimizer, options_of
 from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.weights import cpu_state, load_file, load_into, network_state
@@ -232,7 +233,9 @@ class _Repaired:
 
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **options: Any) -> Any:
         """Any optimiser of torch; the release knows only Adam."""
-        return getattr(torch.optim, optim_type)(params, lr=lr, **options)
+        built = getattr(torch.optim, optim_type)(params, lr=lr, **options)
+        self.__dict__.setdefault("_optimizer_options", []).append(options_of(built))
+        return built
 
     def setup_schedulers(self) -> None:
         """Any schedule of torch, beside BasicSR's."""
@@ -273,6 +276,7 @@ class _Repaired:
         self._training = {
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [schedule.state_dict() for schedule in self.schedulers],
+            "options": self._optimizer_options,
         }
 
     def restore(self, networks: Mapping[str, Any], training: Mapping[str, Any]) -> None:
@@ -280,6 +284,8 @@ class _Repaired:
 
         Raises:
             DataError: weights of another network.
+            OptionError: the state is of another optimiser, or of another learning rate, which
+                BasicSR's schedules cannot take up.
         """
         for label, content in networks.items():
             for key, suffix in (("params", ""), ("params_ema", "_ema")):
@@ -287,7 +293,19 @@ class _Repaired:
                 if net is not None and key in content:
                     state = network_state(content, label, key)
                     load_into(self.get_bare_model(net), state, f"checkpoint {label}")
-        self.resume_training(training)
+        held = training.get("options") or [None] * len(self.optimizers)
+        for optimizer, saved, options, old in zip(
+            self.optimizers, training["optimizers"], self._optimizer_options, held, strict=True
+        ):
+            if load_optimizer(optimizer, saved, options, old, "train.optim_*"):
+                message = (
+                    "was edited, but a model of BasicSR's goes on with the schedule of the state. "
+                    "Put the old rate back, or start from the weights with "
+                    "path.pretrain_network_g."
+                )
+                raise OptionError([Fault("train.optim_*.lr", message)])
+        merged = [optimizer.state_dict() for optimizer in self.optimizers]
+        self.resume_training({**training, "optimizers": merged})
 
     def load_network(
         self, net: Any, load_path: str, strict: bool = True, param_key: str | None = "params"

@@ -114,7 +114,7 @@ def _train(run: Run, *, auto_resume: bool) -> int:
         model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
         seed_everything(run.seed + run.runtime.rank)
         progress = restore(run, model, resume) if resume else Progress()
-        _open_folders(run, is_resumed=auto_resume or resume is not None)
+        _open_folders(run, is_resumed=_goes_on_here(run, resume))
         _introduce(run, plan, train_set, progress)
         return _run_loop(run, model, plan, progress, train_set, val_sets)
     finally:
@@ -195,7 +195,7 @@ def _find_resume(run: Run, *, auto_resume: bool) -> Resume | None:
         found = newest(_folders(run)) if run.runtime.rank == 0 else None
         given = distributed.from_main(str(found.path) if found else None) or given
         if given is None:
-            log.info("--auto_resume: no state in %s; starting anew.", _folders(run).states)
+            log.info("--auto_resume: no whole state in %s; starting anew.", _folders(run).states)
     return read(given) if given else None
 
 
@@ -210,6 +210,11 @@ def _refuse_short_schedule(run: Run, plan: Plan) -> None:
     faults = schedule_faults(section, train["optim_g"], num_steps, "train.scheduler")
     if faults:
         raise OptionError(faults)
+
+
+def _goes_on_here(run: Run, resume: Resume | None) -> bool:
+    """Whether a state is the run's own; else what stands in its folder is of another run."""
+    return resume is not None and resume.path.resolve().parent == _folders(run).states.resolve()
 
 
 def _refuse_finished(resume: Resume | None, plan: Plan) -> None:

@@ -150,9 +150,12 @@ class Schedule:
         # The warm-up overwrites rates that some schedules compute the next ones from.
         self._apply(self._rates)
         if self._scheduler is not None:
-            while self._steps < (iteration - 1) // self._every:
-                self._scheduler.step()
-                self._steps += 1
+            with warnings.catch_warnings():
+                # Going on under an edited schedule steps it through the iterations that are done.
+                warnings.filterwarnings("ignore", "Detected call of `lr_scheduler", UserWarning)
+                while self._steps < (iteration - 1) // self._every:
+                    self._scheduler.step()
+                    self._steps += 1
         self._rates = [group["lr"] for group in self._optimizer.param_groups]
         if iteration < self._warmup_iter:
             self._apply([rate * iteration / self._warmup_iter for rate in self._rates])

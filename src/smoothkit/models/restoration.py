@@ -264,6 +264,7 @@ class RestorationModel:
         training: dict[str, Any] = {
             "optimizers": [trainee.optimizer.state_dict() for trainee in trainees],
             "schedulers": [trainee.schedule.state_dict() for trainee in trainees],
+            "options": [trainee.options for trainee in trainees],
             "updaters": [updater.extra_state() for updater in self._updaters()],
         }
         others = {label: {"params": cpu_state(net)} for label, net in self._others().items()}
@@ -293,9 +294,11 @@ class RestorationModel:
     def resume_training(self, resume_state: Mapping[str, Any]) -> None:
         """Go on from the optimisers and schedules of a state, as the protocol has it."""
         trainees = [trainee for updater in self._updaters() for trainee in updater.trainees]
+        held = resume_state.get("options") or [None] * len(trainees)
         for number, trainee in enumerate(trainees):
-            trainee.optimizer.load_state_dict(resume_state["optimizers"][number])
-            trainee.schedule.load_state_dict(resume_state["schedulers"][number])
+            trainee.load(
+                resume_state["optimizers"][number], resume_state["schedulers"][number], held[number]
+            )
         for updater, state in zip(self._updaters(), resume_state.get("updaters", ()), strict=False):
             updater.load_extra_state(state)
         self._restore_rank(resume_state.get("rank_states", ()))

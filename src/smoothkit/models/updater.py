@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -14,10 +15,14 @@ from torch.nn.parallel import DistributedDataParallel
 from smoothkit.core.devices import choose_precision
 from smoothkit.core.distributed import any_rank, average_gradients, world_size
 from smoothkit.core.errors import TrainingError
+from smoothkit.core.optimizer_state import load_optimizer, options_of
+from smoothkit.core.options import thaw
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
 from smoothkit.models.groups import KEY, in_groups
 from smoothkit.models.optim import Schedule, build_optimizer
+
+log = logging.getLogger(__name__)
 
 Losses = Mapping[str, Tensor]
 
@@ -40,6 +45,8 @@ class Trainee:
     Args:
         params: those that train.
         optimizer, schedule: theirs.
+        options: of the optimiser, before the schedule changes them, and ``schedule``, the section.
+        where: dotted path of the optimiser's section.
         is_alone: gradients are still to be averaged over processes; DistributedDataParallel does
             that by itself.
     """
@@ -47,7 +54,34 @@ class Trainee:
     params: list[nn.Parameter]
     optimizer: torch.optim.Optimizer
     schedule: Schedule
+    options: dict[str, Any]
+    where: str
     is_alone: bool
+
+    def load(
+        self,
+        optimizer: Mapping[str, Any],
+        schedule: Mapping[str, Any],
+        held: Mapping[str, Any] | None,
+    ) -> None:
+        """Go on from the parts of a state; ``held`` are the ``options`` that it was saved with.
+
+        Where learning rate or schedule were edited, the rates are those of the new options as if
+        they had held from the first iteration on.
+
+        Raises:
+            OptionError: the state is another optimiser's.
+        """
+        fresh = [{k: v for k, v in g.items() if k != "params"} for g in self.optimizer.param_groups]
+        is_edited = load_optimizer(self.optimizer, optimizer, self.options, held, self.where)
+        if held is not None and held["schedule"] != self.options["schedule"]:
+            log.warning("train.scheduler: is not that of the state. The new one counts from here.")
+            is_edited = True
+        if not is_edited:
+            self.schedule.load_state_dict(schedule)
+            return
+        for group, first in zip(self.optimizer.param_groups, fresh, strict=True):
+            group.update(first)  # some schedules also set other options, such as the momentum
 
 
 class Updater:
@@ -86,6 +120,7 @@ class Updater:
         groups = optimizer.get(KEY)
         grouped = in_groups(net, groups, f"{where}.{KEY}") if groups else params
         built = build_optimizer(grouped, optimizer, where)
+        options = {**options_of(built), "schedule": thaw(self._settings.scheduler)}
         schedule = Schedule(
             built,
             self._settings.scheduler,
@@ -93,7 +128,7 @@ class Updater:
             iters_per_epoch=self._runtime.iters_per_epoch,
         )
         is_alone = not isinstance(net, DistributedDataParallel)
-        self.trainees.append(Trainee(params, built, schedule, is_alone))
+        self.trainees.append(Trainee(params, built, schedule, options, where, is_alone))
 
     def advance(self, current_iter: int) -> None:
         """Set the learning rates of this iteration."""
