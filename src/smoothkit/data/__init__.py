@@ -8,6 +8,28 @@ from typing import Any
 from smoothkit.core.options import thaw
 from smoothkit.core.settings import LOADER_KEYS, LoaderSettings
 
+_LESS = (
+    "Lower num_worker_per_gpu or prefetch_factor of this data set, or set num_worker_per_gpu: 0, "
+    "which needs none."
+)
+_FULL = f"/dev/shm: is full: data workers hand batches over in it. {_LESS} docker: --shm-size=8g."
+_FILES = (
+    f"num_worker_per_gpu: data workers hold more files open than allowed. {_LESS} Or raise the "
+    "limit: ulimit -n 65536."
+)
+# A part of what torch raises -> what the user can do. A worker that wrote to full shared memory
+# without asking for it first was ended by the system, and no message tells more.
+_WORKER_FAILURES = {
+    "No space left on device": _FULL,
+    "out of shared memory": _FULL,
+    "DataLoader worker (pid": (
+        "num_worker_per_gpu: a data worker was killed, by somebody or because memory or /dev/shm "
+        f"is full. {_LESS} docker: --shm-size=8g."
+    ),
+    "Too many open files": _FILES,
+    "received 0 items of ancdata": _FILES,
+}
+
 
 def build_dataset(dataset_opt: Mapping[str, Any], *, where: str = "datasets") -> Any:
     """The data set of a ``datasets.<phase>`` section; keys of the loader may stand beside.
@@ -30,7 +52,7 @@ def without_worker_traces(batches: Iterable[Any]) -> Iterator[Any]:
     """The batches; an error of the user's keeps its one line, without the worker's traceback.
 
     Raises:
-        DataError: as the data set raised it.
+        DataError: as the data set raised it, or a worker died or had no memory to share.
     """
     from smoothkit.core.errors import DataError
 
@@ -44,6 +66,11 @@ def without_worker_traces(batches: Iterable[Any]) -> Iterator[Any]:
             # torch rebuilds it around "Caught DataError in DataLoader worker process 0. ..."
             last = [line for line in str(error).splitlines() if "DataError: " in line]
             raise DataError(last[-1].partition("DataError: ")[2] if last else str(error)) from None
+        except (RuntimeError, OSError) as error:
+            for sign, message in _WORKER_FAILURES.items():
+                if sign in str(error):
+                    raise DataError(message) from error
+            raise
         yield batch
 
 

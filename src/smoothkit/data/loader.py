@@ -10,11 +10,16 @@ sample number, with any number of workers.
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
+import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.util import get_temp_dir
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,6 +34,8 @@ from smoothkit.data.base import ImageDataset, sample_rng
 log = logging.getLogger(__name__)
 
 SKIPPED = "skipped"
+# A socket's path holds 107 bytes, of which "/pymp-xxxxxxxx/listener-xxxxxxxx" takes 32.
+_LONGEST_TMPDIR = 75
 # One item of the stream: its index in the data set and its running number.
 Key = tuple[int, int]
 
@@ -174,7 +181,16 @@ class _Loader(DataLoader[dict[str, Any]]):
     """torch's loader, over workers that do not listen to SIGTERM (``_start_worker``)."""
 
     def _get_iterator(self) -> Any:
+        if not self.num_workers:
+            return super()._get_iterator()
+        _keep_sockets_short()
+        # Torch's handler would raise wherever this process is when a worker dies, in the middle of
+        # a step too. Without it the death is told of when the worker's batch is asked for.
+        number = getattr(signal, "SIGCHLD", None)  # Windows has none
+        before = signal.getsignal(number) if number else None
         iterator = super()._get_iterator()
+        if number and threading.current_thread() is threading.main_thread():
+            signal.signal(number, before or signal.SIG_DFL)
         for worker in getattr(iterator, "_workers", ()):
             # Python sends SIGTERM to those still there when the program ends, and then waits.
             worker._popen.terminate = worker._popen.kill
@@ -206,6 +222,29 @@ def _loader(
         **several,
         **kind,
     )
+
+
+def _keep_sockets_short() -> None:
+    """Let workers hand batches over where the paths of sockets are short enough.
+
+    Below a long TMPDIR a worker fails unheard, and this process would wait for its batch for ever.
+
+    Raises:
+        DataError: the folder in its place cannot be written.
+    """
+    chosen = tempfile.gettempdir()
+    if len(os.fsencode(chosen)) <= _LONGEST_TMPDIR or not Path("/tmp").is_dir():
+        return
+    tempfile.tempdir = "/tmp"
+    try:
+        get_temp_dir()  # made once for a process and its workers
+    except OSError as error:
+        raise DataError(
+            f"TMPDIR: must be at most {_LONGEST_TMPDIR} characters long for data workers, got "
+            f"'{chosen}', and /tmp cannot be written. Set a shorter one, or num_worker_per_gpu: 0."
+        ) from error
+    finally:
+        tempfile.tempdir = chosen
 
 
 def _start_worker(_: int) -> None:

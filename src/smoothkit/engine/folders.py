@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import time
@@ -14,6 +15,9 @@ from smoothkit.core.runtime import Folders
 
 log = logging.getLogger(__name__)
 
+# What locking a file says where another process holds it; anything else is of the file system.
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+
 
 class Lock:
     """A claim on a folder that ends with the process, however it ends.
@@ -22,15 +26,25 @@ class Lock:
         folder: what is claimed; the lock is a file beside it.
 
     Raises:
-        TrainingError: another process has it.
+        TrainingError: another process has it, or the file of the lock cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(folder.parent / f".{folder.name}.lock", "ab")  # noqa: SIM115
+        path = folder.parent / f".{folder.name}.lock"
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = open(path, "ab")  # noqa: SIM115
+        except OSError as error:
+            raise TrainingError(f"{path}: cannot be written: {error.strerror}.") from error
         try:
             _claim(self._file)
         except OSError as error:
+            if error.errno not in _HELD:  # NFS and Lustre may have no locks at all
+                log.warning(
+                    "%s: cannot be locked (%s). Make sure that no other run uses this folder.",
+                    folder, error.strerror,
+                )  # fmt: skip
+                return
             self._file.close()
             raise TrainingError(
                 f"{folder}: another run is using this folder. Wait for it, stop it, or give this "

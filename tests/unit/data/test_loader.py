@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 from itertools import islice
 
 import numpy as np
@@ -12,7 +14,7 @@ from torch.utils.data import Dataset
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.settings import LoaderSettings
-from smoothkit.data import build_dataloader, build_dataset
+from smoothkit.data import build_dataloader, build_dataset, without_worker_traces
 from smoothkit.data.loader import Sampled, SampleStream, collate, train_loader
 
 
@@ -156,3 +158,51 @@ def test_spawned_workers_import_neither_networks_nor_basicsr(run_python):
         "print([name for name in heavy if name in sys.modules])"
     )
     assert run_python("-c", code).stdout.strip() == "[]"
+
+
+class Deadly(Dataset):
+    """Ends the process that reads its second item."""
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if index == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return {"x": torch.zeros(1)}
+
+
+def test_a_killed_worker_is_told_where_its_batch_is_asked_for():
+    section = {"phase": "val", "num_worker_per_gpu": 1}
+    told = without_worker_traces(build_dataloader(Deadly(), section, num_gpu=0))
+    with pytest.raises(DataError, match="num_worker_per_gpu: a data worker was killed"):
+        list(told)
+    assert signal.getsignal(signal.SIGCHLD) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("unable to allocate shared memory(shm): No space left on device (28)", "--shm-size=8g"),
+        ("received 0 items of ancdata", "ulimit -n"),
+    ],
+)
+def test_what_torch_says_of_workers_tells_what_to_do(text, message):
+    def failing():
+        yield {}
+        raise RuntimeError(f"Caught RuntimeError in DataLoader worker process 0.\n{text}")
+
+    with pytest.raises(DataError, match=message):
+        list(without_worker_traces(failing()))
+
+
+def test_workers_hand_batches_over_below_a_long_tmpdir(tmp_path, run_python):
+    folder = tmp_path / ("long_name_" * 9)
+    folder.mkdir()
+    code = (
+        "from smoothkit.data import build_dataloader, build_dataset; "
+        "s = {'type': 'NoiseDataset', 'phase': 'val', 'num_worker_per_gpu': 1}; "
+        "print(len(list(build_dataloader(build_dataset(s), s, num_gpu=0))))"
+    )
+    done = run_python("-c", code, timeout=60, env={**os.environ, "TMPDIR": str(folder)})
+    assert done.stdout == "10\n", done.stderr
