@@ -60,7 +60,9 @@ def test_one_process_with_a_bad_loss_stops_all(tiny, run_python):
     path = tiny(datasets={"train": {"nan_at": 3}}, train={"find_unused_parameters": True})
     done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
     assert done.returncode != 0
+    assert done.stderr.count("l_pixel not finite. Files: ") == 1
     assert "item_3.png" in done.stderr
+    assert len(list(Path("experiments/tiny/diagnostics").iterdir())) == 1
 
 
 def test_torchrun_tests_too(tiny, run_python):
@@ -118,3 +120,29 @@ def test_negatives_may_be_missing_in_some_processes(tmp_path, run_python, negati
     for first, second in zip(one["logs"], two["logs"], strict=True):
         assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
     assert (one["logs"][0]["l_negative"] == 0) == (not negatives)
+
+
+def test_a_fault_that_all_processes_find_is_told_once(tiny, run_python):
+    path = tiny(train={"optim_g": {"wrong": 1}})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
+    assert done.stderr.count("train.optim_g.wrong: ") == 1
+
+
+def test_a_validation_that_fails_in_one_process_stops_all_with_a_state(tiny, run_python):
+    path = tiny(datasets={"val": {"broken_at": 1}}, val={"val_freq": 3},
+                train={"find_unused_parameters": True})  # fmt: skip
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
+    assert done.returncode != 0
+    assert done.stderr.count("item_1.png: cannot be decoded.") == 1
+    assert "saved at iteration 3. Go on with: " in done.stderr
+    assert Path("experiments/tiny/training_states/3.state").exists()
+
+
+def test_test_results_are_told_once_and_skipped_items_of_all_processes_counted(tiny, run_python):
+    path = tiny(train=None, datasets={"train": None, "val": {"name": "pairs"}})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.test", "-opt", str(path))
+    assert done.stderr.count("pairs: psnr") == 1, done.stderr
+    skipping = {"train": {"broken_at": 2, "on_error": "skip"}}
+    path = tiny(datasets=skipping, train={"find_unused_parameters": True})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
+    assert "1 items could not be used and were skipped." in done.stderr

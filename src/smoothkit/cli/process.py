@@ -27,11 +27,13 @@ def run_command(command: Callable[[], int]) -> int:
     prepare_threads()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a file name that is not UTF-8 must not end it
         sys.stdout.reconfigure(errors="backslashreplace")
-    from smoothkit.core.errors import SmoothkitError
+    from smoothkit.core.errors import FailedElsewhereError, SmoothkitError
 
     try:
         try:
             return command()
+        except FailedElsewhereError:
+            return 2
         except SmoothkitError as error:
             print(error, file=sys.stderr)
             return 2

@@ -13,10 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from smoothkit.core.errors import DataError
+from smoothkit.core.files import write_json
 from smoothkit.core.runtime import Folders
 from smoothkit.core.weights import load_file, save_file, save_safetensors
 
 log = logging.getLogger(__name__)
+
+# In ``training_states``.
+_LINE = "line.json"
 
 
 @dataclass(frozen=True)
@@ -58,17 +62,31 @@ def save_state(folders: Folders, iteration: int, state: dict[str, Any]) -> None:
     Raises:
         DataError: it could not be written.
     """
-    save_file(folders.states / f"{iteration}.state", state)
+    line = [number for number in _line(folders) if number != iteration]
+    parent = line[-1] if line else None
+    save_file(folders.states / f"{iteration}.state", {**state, "parent": parent})
+    _write_line(folders, [*line, iteration])
+
+
+def go_on_from(folders: Folders, state: Path) -> None:
+    """Leave the states behind that were written after ``state``: another line begins there.
+
+    Raises:
+        DataError: it could not be noted.
+    """
+    line = _line(folders)
+    own = [number for number in _numbers(folders) if str(number) == state.stem]
+    is_known = own and own[0] in line
+    _write_line(folders, line[: line.index(own[0]) + 1] if is_known else own)
 
 
 def prune(folders: Folders, keep: int | None) -> None:
     """Remove all but the ``keep`` newest checkpoints; None keeps all."""
-    # By time, not by number: a run that went back to an earlier state keeps its own checkpoints.
-    states = sorted(_states(folders), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in states[keep:] if keep else []:
+    for path in _oldest_first(folders)[:-keep] if keep else []:
         path.unlink(missing_ok=True)
         for network in folders.models.glob(f"*_{path.stem}.*"):
-            network.unlink(missing_ok=True)
+            if "_best" not in network.stem:
+                network.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -81,8 +99,8 @@ class Resume:
 
 
 def newest(folders: Folders) -> Resume | None:
-    """The newest checkpoint of which every file is whole; broken ones are passed over aloud."""
-    for path in sorted(_states(folders), key=lambda path: int(path.stem), reverse=True):
+    """The checkpoint written last of which every file is whole; broken ones give a warning."""
+    for path in reversed(_oldest_first(folders)):
         try:
             return read(path, folders.models)
         except DataError as error:
@@ -113,5 +131,29 @@ def read(path: str | Path, models: Path | None = None) -> Resume:
     return Resume(path, state, networks)
 
 
-def _states(folders: Folders) -> list[Path]:
-    return [path for path in folders.states.glob("*.state") if path.stem.isdigit()]
+def _oldest_first(folders: Folders) -> list[Path]:
+    """The states: by number those that a run left behind when it went back, then its line."""
+    line = _line(folders)
+    left = sorted(set(_numbers(folders)) - set(line))
+    return [folders.states / f"{number}.state" for number in (*left, *line)]
+
+
+def _line(folders: Folders) -> list[int]:
+    """Iterations of the states that the run goes on from, in the order they were written.
+
+    Neither numbers nor times of files tell that: a run may go back, and files be copied.
+    """
+    numbers = _numbers(folders)
+    try:
+        line = json.loads((folders.states / _LINE).read_text("utf-8"))["line"]
+        return [int(number) for number in line if number in numbers]
+    except (OSError, ValueError, KeyError, TypeError):  # of an older version, or none yet
+        return sorted(numbers)
+
+
+def _write_line(folders: Folders, line: list[int]) -> None:
+    write_json(folders.states / _LINE, {"line": line})
+
+
+def _numbers(folders: Folders) -> list[int]:
+    return [int(path.stem) for path in folders.states.glob("*.state") if path.stem.isdigit()]

@@ -41,17 +41,26 @@ def accelerator_count() -> int:
     return torch.cuda.device_count() if kind == "cuda" else int(kind is not None)
 
 
-def device_faults(num_gpu: int | str) -> list[Fault]:
-    """The fault of asking for more accelerators than there are, or none."""
+def device_faults(num_gpu: int | str, *, is_launched: bool = False) -> list[Fault]:
+    """The fault of asking for more accelerators than there are, or none.
+
+    Under a launcher the number of processes says how many are used, and one may see a single one.
+    """
     count = accelerator_count()
-    if num_gpu == "auto" or int(num_gpu) <= max(count, 1):
+    if num_gpu == "auto" or int(num_gpu) <= max(count, 1) or (is_launched and count):
         return []
     message = f"asks for {num_gpu} accelerators, but this machine has {count}. "
     return [Fault("num_gpu", f"{message}Use 'auto', or 0 for the CPU.")]
 
 
 def choose_device(
-    num_gpu: int | str = "auto", *, local_rank: int = 0, is_launched: bool = False
+    num_gpu: int | str = "auto",
+    *,
+    local_rank: int = 0,
+    is_launched: bool = False,
+    takes_turns: bool = False,
+    hint: str = "For all of them: torchrun --nproc_per_node={count} -m smoothkit.train "
+    "-opt FILE.yml",
 ) -> torch.device:
     """The device of this process.
 
@@ -59,13 +68,16 @@ def choose_device(
         num_gpu: ``auto``, 0 for the CPU, or how many accelerators the option file asks for.
         local_rank: number of this process on its machine.
         is_launched: started by torchrun or Slurm, one process for each device.
+        takes_turns: device number ``local_rank`` modulo their count, as in BasicSR; Slurm may show
+            each process a single one.
+        hint: what to do to use several, with their ``{count}``.
 
     Raises:
         OptionError: 2 or more are asked for and the machine has fewer.
     """
     kind, count = accelerator(), accelerator_count()
     wanted = count if num_gpu == "auto" else int(num_gpu)
-    faults = device_faults(num_gpu)
+    faults = device_faults(num_gpu, is_launched=is_launched)
     if faults:
         raise OptionError(faults)
     if wanted == 0:
@@ -74,12 +86,9 @@ def choose_device(
         log.warning("num_gpu: %d, but this machine has no accelerator; running on the CPU.", wanted)
         return torch.device("cpu")
     if wanted > 1 and not is_launched:
-        log.warning(
-            "One of %d GPUs is used. For all of them: "
-            "torchrun --nproc_per_node=%d -m smoothkit.train -opt FILE.yml",
-            wanted,
-            wanted,
-        )
+        log.warning("One of %d GPUs is used. %s", wanted, hint.replace("{count}", str(wanted)))
+    if takes_turns and kind == "cuda":
+        local_rank %= count
     if is_launched and kind == "cuda" and local_rank >= count:
         message = f"this machine has {count} GPUs, and process {local_rank} was started on it. "
         raise OptionError(f"{message}Start no more processes than that (--nproc_per_node).")

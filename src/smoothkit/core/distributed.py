@@ -5,15 +5,24 @@ from __future__ import annotations
 import gc
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
-from smoothkit.core.errors import OptionError
+from smoothkit.core.errors import FailedElsewhereError, OptionError, SmoothkitError
 from smoothkit.core.settings import DistSettings
+
+# The processes once more where nccl joins them, which would put objects on the GPU; else None.
+_cpu_group: Any = None
+
+
+def is_launched(launcher: str) -> bool:
+    """Whether this process is one of several; torchrun is recognised under ``none`` too."""
+    return launcher != "none" or "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def launcher_environment(launcher: str, settings: DistSettings) -> dict[str, str]:
@@ -26,12 +35,12 @@ def launcher_environment(launcher: str, settings: DistSettings) -> dict[str, str
     Raises:
         OptionError: the launcher's variables are missing.
     """
+    if not is_launched(launcher):
+        return {}
     if launcher == "slurm":
         return _slurm_environment(settings)
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
     found = {name: os.environ[name] for name in names if name in os.environ}
-    if launcher == "none" and "TORCHELASTIC_RUN_ID" not in os.environ:
-        return {}
     if len(found) < len(names):
         raise OptionError(
             f"--launcher {launcher}: {', '.join(names)} are not set. Start with "
@@ -52,7 +61,11 @@ def start(environment: Mapping[str, str], device: torch.device, settings: DistSe
     backend = settings.backend or ("nccl" if device.type == "cuda" else "gloo")
     if backend == "nccl" and device.type != "cuda":
         backend = "gloo"  # BasicSR's files say nccl whatever they run on
-    dist.init_process_group(backend, timeout=timedelta(minutes=settings.timeout_minutes))
+    timeout = timedelta(minutes=settings.timeout_minutes)
+    dist.init_process_group(backend, timeout=timeout)
+    if backend == "nccl":
+        global _cpu_group
+        _cpu_group = dist.new_group(backend="gloo", timeout=timeout)
 
 
 def stop() -> None:
@@ -62,6 +75,8 @@ def stop() -> None:
         # beyond the end of the interpreter, which then aborts.
         gc.collect()
         dist.destroy_process_group()
+        global _cpu_group
+        _cpu_group = None
 
 
 def world_size() -> int:
@@ -84,15 +99,22 @@ def sum_over_ranks(value: torch.Tensor) -> torch.Tensor:
 
 
 def average_gradients(params: Iterable[torch.nn.Parameter]) -> None:
-    """Replace gradients by their mean over the processes, all in one message."""
-    if world_size() == 1:
+    """Replace gradients by their mean over the processes, all in one message.
+
+    A process without a gradient counts as one of zeros; where no process has one, none is made.
+    """
+    params = list(params)
+    if world_size() == 1 or not params:
         return
-    grads = [p.grad for p in params if p.grad is not None]
-    flat = torch.cat([grad.flatten() for grad in grads])
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in params]
+    counts = params[0].new_tensor([float(p.grad is not None) for p in params])
+    flat = torch.cat([*(grad.flatten() for grad in grads), counts])
     dist.all_reduce(flat)
-    flat /= world_size()
-    for grad, part in zip(grads, flat.split([g.numel() for g in grads]), strict=True):
-        grad.copy_(part.view_as(grad))
+    parts = flat.split([*(g.numel() for g in grads), len(params)])
+    is_known = (parts[-1] > 0).tolist()
+    for param, grad, part, known in zip(params, grads, parts[:-1], is_known, strict=True):
+        if known:
+            param.grad = grad.copy_(part.view_as(grad) / world_size())
 
 
 def any_rank(flags: torch.Tensor) -> torch.Tensor:
@@ -100,17 +122,53 @@ def any_rank(flags: torch.Tensor) -> torch.Tensor:
     if world_size() == 1:
         return flags
     flags = flags.clone()
-    dist.all_reduce(flags, op=dist.ReduceOp.MAX)
+    dist.all_reduce(flags, op=dist.ReduceOp.MAX, group=_group_for(flags.device))
     return flags
 
 
-def gather_objects(value: Any) -> list[Any]:
-    """``value`` of every process, in order of rank; the same list everywhere."""
-    if world_size() == 1:
-        return [value]
-    values: list[Any] = [None] * world_size()
-    dist.all_gather_object(values, value)
-    return values
+@contextmanager
+def together() -> Iterator[None]:
+    """What fails in one process fails in all: with its own error in the first such, which says it.
+
+    Within, no process may wait for another.
+
+    Raises:
+        FailedElsewhereError: in the others.
+    """
+    error: Exception | None = None
+    try:
+        yield
+    except Exception as raised:
+        error = raised
+    size = world_size()
+    turn = float(size - rank()) if error is not None else 0.0
+    first = int(any_rank(torch.tensor(turn)).item())
+    if error is not None and first == size - rank():
+        raise error
+    if first:
+        raise FailedElsewhereError(f"process {size - first} failed") from error
+
+
+@contextmanager
+def alike(launcher: str) -> Iterator[None]:
+    """For what all processes of a machine find alike: only the first of them says what is wrong.
+
+    Raises:
+        FailedElsewhereError: in the others.
+    """
+    try:
+        yield
+    except SmoothkitError as error:
+        if _local_rank(launcher):
+            raise FailedElsewhereError("the first process of this machine failed") from error
+        raise
+
+
+def _local_rank(launcher: str) -> int:
+    """Number of this process on its machine, also before it has joined the others."""
+    if launcher == "slurm":
+        return int(os.environ.get("SLURM_LOCALID", 0))
+    return int(os.environ.get("LOCAL_RANK", 0)) if is_launched(launcher) else 0
 
 
 def gather_to_main(value: Any) -> list[Any]:
@@ -118,7 +176,7 @@ def gather_to_main(value: Any) -> list[Any]:
     if world_size() == 1:
         return [value]
     values: list[Any] | None = [None] * world_size() if rank() == 0 else None
-    dist.gather_object(value, values)
+    dist.gather_object(value, values, group=_cpu_group)
     return values or []
 
 
@@ -127,7 +185,7 @@ def from_main(value: Any) -> Any:
     if world_size() == 1:
         return value
     values = [value]
-    dist.broadcast_object_list(values, src=0)
+    dist.broadcast_object_list(values, src=0, group=_cpu_group)
     return values[0]
 
 
@@ -137,10 +195,21 @@ def broadcast(value: torch.Tensor) -> None:
         dist.broadcast(value, src=0)
 
 
+def broadcast_network(net: torch.nn.Module) -> None:
+    """Give every process the weights and buffers of the first one's network."""
+    for value in (*net.parameters(), *net.buffers()):
+        broadcast(value.data)
+
+
 def barrier() -> None:
     """Wait for all processes."""
     if world_size() > 1:
         dist.barrier()
+
+
+def _group_for(device: torch.device) -> Any:
+    """The processes as they exchange tensors of ``device``; None: the default group."""
+    return _cpu_group if device.type == "cpu" else None
 
 
 def _slurm_environment(settings: DistSettings) -> dict[str, str]:

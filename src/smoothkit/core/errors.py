@@ -26,6 +26,10 @@ class TrainingError(SmoothkitError):
     """A run that must not go on: a loss that is not finite, a folder already in use."""
 
 
+class FailedElsewhereError(SmoothkitError):
+    """Another process of the run failed and says why; command lines exit 2 without a word."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """One thing wrong with an option file: where (dotted path) and what, with what to do.

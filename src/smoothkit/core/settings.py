@@ -106,7 +106,11 @@ class ValSettings(Section):
     """``val``: validation while training, and testing.
 
     Args:
-        val_freq: iterations between validations; ~ for none.
+        val_freq: iterations, or epochs, between validations; ~ for none.
+        unit: of ``val_freq``: ``iter`` or ``epoch``.
+        save_best: the metric by which the best network is kept as ``net_g_best.pth``; ~ takes the
+            first one of ``metrics``, a list keeps one for each as ``net_g_best_<metric>.pth``,
+            false none.
         save_img: write the output images.
         suffix: put behind the stem of written images; ~ puts the run's name there.
         metrics: name -> a metric of the registry with its options.
@@ -115,6 +119,8 @@ class ValSettings(Section):
     """
 
     val_freq: int | None = None
+    unit: Literal["iter", "epoch"] = "iter"
+    save_best: str | list[str] | Literal[False] | None = None
     save_img: bool = False
     suffix: str | None = None
     metrics: dict[str, Any] | None = None
@@ -129,7 +135,8 @@ class LoggerSettings(Section):
 
     Args:
         print_freq: iterations between log lines.
-        save_checkpoint_freq: iterations between checkpoints.
+        save_checkpoint_freq: iterations, or epochs, between checkpoints.
+        unit: of ``save_checkpoint_freq``: ``iter`` or ``epoch``.
         keep_checkpoints: keep this many newest ones; ~ keeps all.
         save_safetensors: also write the network for inference as ``.safetensors``.
         use_tb_logger: write TensorBoard files under ``tb_logger/<name>``.
@@ -138,6 +145,7 @@ class LoggerSettings(Section):
 
     print_freq: int = 100
     save_checkpoint_freq: int = 5000
+    unit: Literal["iter", "epoch"] = "iter"
     keep_checkpoints: int | None = None
     save_safetensors: bool = False
     use_tb_logger: bool = False

@@ -78,19 +78,26 @@ class Report:
     unread: list[str] = field(default_factory=list)
 
 
-def check(file: OptionFile, *, is_train: bool | None = None, known: Sequence[Fault] = ()) -> Report:
+def check(
+    file: OptionFile,
+    *,
+    is_train: bool | None = None,
+    known: Sequence[Fault] = (),
+    is_launched: bool = False,
+) -> Report:
     """All faults of an option file.
 
     Args:
         file: as read.
         is_train: needs a ``train`` section; by default where the file has one.
         known: what is wrong with its checkpoints, from which it may take networks.
+        is_launched: for one of several processes.
     """
     options = file.data
     report = Report([*file.faults, *known])
     if is_train is None:
         is_train = "train" in options
-    model = _check_top(options, report)
+    model = _check_top(options, report, is_launched=is_launched)
     is_foreign = model is not None and takes_single_opt(model)
     has_hope = any(fault.where == "path.pretrain_network_g" for fault in known)
     _check_networks(options, report, needed=not is_foreign and not has_hope)
@@ -116,7 +123,7 @@ def check(file: OptionFile, *, is_train: bool | None = None, known: Sequence[Fau
     return report
 
 
-def _check_top(options: Mapping[str, Any], report: Report) -> type | None:
+def _check_top(options: Mapping[str, Any], report: Report, *, is_launched: bool) -> type | None:
     report.faults += _too_small({k: v for k, v in options.items() if k == "scale"}, "")
     name = options.get("model_type", RunSettings.model_type)
     model: type | None = None
@@ -140,7 +147,7 @@ def _check_top(options: Mapping[str, Any], report: Report) -> type | None:
     )
     num_gpu = options.get("num_gpu", "auto")
     if not value_faults(num_gpu, int | Literal["auto"], ""):
-        report.faults += device_faults(num_gpu)
+        report.faults += device_faults(num_gpu, is_launched=is_launched)
     run_name = options.get("name")
     if isinstance(run_name, str) and (not run_name.strip() or re.search(r"[/\\]|^\.+$", run_name)):
         message = f"must be the name of one folder, got {run_name!r}. Use path.experiments_root."
@@ -352,6 +359,12 @@ def _check_val(val: Any, report: Report, foreign: type | None) -> None:
         images = image_parameters(metric) if metric is not None else []
         faults = METRIC_REGISTRY.faults(section, where, given=images, extra=("better",))
         report.faults += faults or _missing_files(metric, section, where)
+    if isinstance(val, Mapping) and not value_faults(val.get("save_best"), str | list[str], ""):
+        given = val["save_best"] if isinstance(val["save_best"], list) else [val["save_best"]]
+        if unknown := [name for name in given if name not in (metrics or {})]:
+            known = ", ".join(map(str, metrics or {})) or "none"
+            message = f"must name metrics of val.metrics ({known}), got '{unknown[0]}'."
+            report.faults.append(Fault("val.save_best", message))
 
 
 def _missing_files(metric: Any, section: Mapping[str, Any], where: str) -> list[Fault]:

@@ -12,7 +12,7 @@ from smoothkit.core.weights import save_file
 
 
 def describe_and_save(
-    model: Any,
+    networks: Mapping[str, Mapping[str, Any]],
     batches: Sequence[Mapping[str, Any]],
     names: Sequence[str],
     iteration: int,
@@ -22,9 +22,9 @@ def describe_and_save(
     """Save the networks and the batch, and say what happened in one message.
 
     Args:
-        model: with ``snapshot``.
+        networks: of the model's snapshot.
         batches: what the step was fed.
-        names: the losses that are not finite; empty where another process has them.
+        names: the losses that are not finite.
         iteration: the step.
         folders: where the state goes.
         rank: number of this process, part of the file's name.
@@ -33,14 +33,14 @@ def describe_and_save(
     content: dict[str, Any] = {
         "iter": iteration,
         "losses": list(names),
-        "networks": model.snapshot().networks,
+        "networks": dict(networks),
         "batches": [dict(batch) for batch in batches],
     }
     save_file(path, content)
-    networks = content["networks"].values()
-    is_spoilt = not all(_is_finite(part) for network in networks for part in network.values())
+    parts = [part for network in networks.values() for part in network.values()]
+    is_spoilt = not all(_is_finite(part) for part in parts)
     files = sorted({file for batch in batches for file in _files(batch)})
-    what = f"{', '.join(names)} not finite" if names else "a loss of another process not finite"
+    what = f"{', '.join(names)} not finite"
     if is_spoilt:
         what += ", and neither are the weights: a gradient of an earlier step was not"
     return (

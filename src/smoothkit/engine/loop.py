@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from smoothkit.core import distributed
 from smoothkit.core.checkpoints import Resume, prune, save_networks, save_state
-from smoothkit.core.errors import DataError, TrainingError
+from smoothkit.core.errors import DataError, FailedElsewhereError, SmoothkitError, TrainingError
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import random_state, seed_everything, set_random_state
 from smoothkit.data import without_worker_traces
@@ -24,12 +24,13 @@ from smoothkit.engine.diagnostics import describe_and_save
 from smoothkit.engine.messages import Messages
 from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.setup import Run
-from smoothkit.engine.signals import StopSignals
+from smoothkit.engine.signals import Interrupted, StopSignals
 from smoothkit.models.updater import NonFiniteError
 
 log = logging.getLogger(__name__)
 
-Validate = Callable[[int], None]
+# At an iteration; asks the function, between images, whether to stop, and returns whether it did.
+Validate = Callable[[int, Callable[[], bool]], bool]
 
 
 @runtime_checkable
@@ -65,6 +66,7 @@ class Loop:
         progress: where to begin.
         messages: of the first process; None in the others.
         validate: measures the model at an iteration, on the data sets not measured there yet.
+        how_to_go_on: the command that does, for messages.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Loop:
         progress: Progress,
         messages: Messages | None,
         validate: Validate,
+        how_to_go_on: str = "--auto_resume",
     ) -> None:
         self._run = run
         self._model = model
@@ -90,6 +93,9 @@ class Loop:
         self._messages = messages
         self._validate = validate
         self._has_stepped = False
+        self._how_to_go_on = how_to_go_on
+        self._saved_at = progress.iteration
+        self._is_whole = True  # between two steps, where model and progress can be saved
         self._last: list[dict[str, Any]] = []
         self.skipped: set[str] = set()
 
@@ -103,40 +109,69 @@ class Loop:
 
         Raises:
             TrainingError: a loss is not finite; a diagnostic state was saved.
-            DataError: a file cannot be read, or a checkpoint not be written.
+            DataError: a file cannot be read, or a checkpoint not be written. Where it was not a
+                checkpoint, one was saved before.
         """
         # Closing the batches ends the data workers now, not at some later collection of garbage.
         with closing(self._batches), StopSignals() as signals, self._bar() as bar:
-            if self.progress.iteration:  # killed between saving and validating
-                self._validate_if_due()
-            while self.progress.iteration < self._total_iter:
-                self._iterate()
-                bar.update()
-                iteration = self.progress.iteration
-                received = self._received(signals)
-                if received or self._is_last or self._is_due(self._run.logger.save_checkpoint_freq):
-                    self.save()
-                if received:
-                    log.warning("signal %d: saved at iteration %d.", received, iteration)
-                    return received
-                self._validate_if_due()
+            try:
+                received = self._train(signals, bar)
+            except Exception:
+                if self._is_whole:
+                    self._save_after_failure()
+                raise
+            if received:
+                self._save_once()
+                log.warning(
+                    "signal %d: saved at iteration %d. Go on with: %s",
+                    received, self.progress.iteration, self._how_to_go_on,
+                )  # fmt: skip
+        return received
+
+    def _train(self, signals: StopSignals, bar: Any) -> int:
+        if self.progress.iteration and (received := self._validate_if_due(signals)):
+            return received  # was killed between saving and validating, and is again
+        logger = self._run.logger
+        while self.progress.iteration < self._total_iter:
+            started = time.monotonic()
+            if received := self._fetch(signals):
+                return received
+            self._is_whole = False
+            self._iterate(started)
+            bar.update()
+            if self._is_last or self._is_due(logger.save_checkpoint_freq, logger.unit):
+                self.save()
+            self._is_whole = True
+            if received := self._validate_if_due(signals):
+                return received
         return 0
 
     def save(self) -> None:
         """Write a checkpoint of where the run stands."""
         # Every process hands over its random states and what the model keeps for itself there.
-        random_states = distributed.gather_objects(random_state(self._run.runtime.device))
+        random_states = distributed.gather_to_main(random_state(self._run.runtime.device))
         own: dict[str, Any] = getattr(self._model, "rank_state", dict)()
         rank_states = distributed.gather_to_main(own)
-        failure = ""
-        if self._run.runtime.rank == 0:
-            try:
+        with distributed.together():
+            if self._run.runtime.rank == 0:
                 self._write(random_states, rank_states)
-            except DataError as error:
-                failure = str(error)
-        failure = distributed.from_main(failure)
-        if failure:
-            raise DataError(failure)
+        self._saved_at = self.progress.iteration
+
+    def _save_once(self) -> None:
+        if self.progress.iteration != self._saved_at:
+            self.save()
+
+    def _save_after_failure(self) -> None:
+        """Keep what was trained since the last checkpoint, whatever else is wrong."""
+        try:
+            self._save_once()
+        except SmoothkitError as error:  # must not hide what came first
+            log.error("%s", error)
+            return
+        log.error(
+            "stopped by the error below: saved at iteration %d. Go on with: %s",
+            self.progress.iteration, self._how_to_go_on,
+        )  # fmt: skip
 
     def _write(
         self, random_states: list[dict[str, Any]], rank_states: list[dict[str, Any]]
@@ -167,18 +202,22 @@ class Loop:
         assert folders is not None
         return folders
 
-    def _iterate(self) -> None:
-        started = time.monotonic()
+    def _fetch(self, signals: StopSignals) -> int:
+        """Wait for the batches of a step, unless a signal comes in a process; its number."""
+        with distributed.together(), suppress(Interrupted), signals.interrupting():
+            self._last = [next(self._batches) for _ in range(self._run.train.accumulate)]
+        return self._received(signals)
+
+    def _iterate(self, started: float) -> None:
         iteration = self.progress.iteration + 1
-        self._model.update_learning_rate(iteration, warmup_iter=self._run.train.warmup_iter)
-        self._last = [next(self._batches) for _ in range(self._run.train.accumulate)]
         data_seconds = time.monotonic() - started
+        self._model.update_learning_rate(iteration, warmup_iter=self._run.train.warmup_iter)
         for batch in self._last:
             self._model.feed_data(batch)
         try:
             with nullcontext() if self._has_stepped else in_one_line("the first training step"):
                 self._model.optimize_parameters(iteration)
-        except NonFiniteError as error:
+        except NonFiniteError as error:  # in every process where it is in one
             self._fail(iteration, error.names)
         self._has_stepped = True
         self.progress.iteration = iteration
@@ -192,7 +231,7 @@ class Loop:
             return
         losses = self._model.get_current_log()
         bad = [name for name, value in losses.items() if not math.isfinite(value)]
-        if bad:
+        if distributed.any_rank(torch.tensor(len(bad))).item():  # the first process knows best
             self._fail(iteration, bad)
 
     def _tell(self, iteration: int, seconds: tuple[float, float]) -> None:
@@ -204,27 +243,41 @@ class Loop:
             self._messages.training(iteration, self.epoch, rates, losses, seconds)
 
     def _fail(self, iteration: int, names: list[str]) -> None:
-        message = describe_and_save(
-            self._model, self._last, names, iteration, self._folders, self._run.runtime.rank
-        )
-        raise TrainingError(message)
+        """Save the step where a loss is not finite, in those processes, and the networks once."""
+        rank = self._run.runtime.rank
+        told = distributed.from_main(distributed.gather_to_main(names))
+        # Gradients are averaged, so that all processes have what one of them brought in.
+        culprits = [r for r, found in enumerate(told) if set(found) - {"gradient", "l_total"}]
+        culprits = culprits or [r for r, found in enumerate(told) if found]
+        message = ""
+        if rank in culprits:
+            networks = self._model.snapshot().networks if rank == culprits[0] else {}
+            message = describe_and_save(networks, self._last, names, iteration, self._folders, rank)
+        if rank == culprits[0]:
+            raise TrainingError(message)
+        raise FailedElsewhereError(f"process {culprits[0]} failed")
 
-    def _validate_if_due(self) -> None:
-        if self._run.val.val_freq and (self._is_last or self._is_due(self._run.val.val_freq)):
-            self._validate(self.progress.iteration)
+    def _validate_if_due(self, signals: StopSignals) -> int:
+        """The number of the signal that broke a validation off, which then is made anew."""
+        val = self._run.val
+        if not val.val_freq or not (self._is_last or self._is_due(val.val_freq, val.unit)):
+            return 0
+        has_stopped = self._validate(self.progress.iteration, lambda: signals.received > 0)
+        return self._received(signals) if has_stopped else 0
 
     @property
     def _is_last(self) -> bool:
         return self.progress.iteration == self._total_iter
 
-    def _is_due(self, every: int | None) -> bool:
-        return bool(every) and self.progress.iteration % int(every or 1) == 0
+    def _is_due(self, every: int, unit: str = "iter") -> bool:
+        iterations = every * (self._run.runtime.iters_per_epoch if unit == "epoch" else 1)
+        return self.progress.iteration % iterations == 0
 
     def _received(self, signals: StopSignals) -> int:
         if self._run.runtime.world_size == 1:
             return signals.received
-        flag = torch.tensor([float(signals.received)], device=self._run.runtime.device)
-        return int(distributed.any_rank(flag).item())
+        # On the CPU, where no process has to wait for its GPU.
+        return int(distributed.any_rank(torch.tensor([signals.received])).item())
 
     def _watched(self, batches: Iterator[dict[str, Any]]) -> Generator[dict[str, Any], None, None]:
         """The batches, with the reasons of skipped items taken out and noted."""

@@ -96,7 +96,8 @@ def open_run(
     if is_debug:
         file = file.with_data(_debugging(thaw(file.data)))
     file, faults = complete_networks(file)
-    report = check(file, is_train=is_train, known=faults)
+    is_launched = distributed.is_launched(launcher)
+    report = check(file, is_train=is_train, known=faults, is_launched=is_launched)
     report.unread += unread
     if report.faults:
         raise file.error(report.faults)
@@ -104,7 +105,14 @@ def open_run(
     dist_settings = DistSettings.read(file.data.get("dist_params"))
     environment = distributed.launcher_environment(launcher, dist_settings)
     local_rank = int(environment.get("LOCAL_RANK", 0))
-    device = choose_device(settings.num_gpu, local_rank=local_rank, is_launched=bool(environment))
+    module = "smoothkit.train" if is_train else "smoothkit.test"
+    device = choose_device(
+        settings.num_gpu,
+        local_rank=local_rank,
+        is_launched=is_launched,
+        takes_turns=launcher == "slurm",
+        hint=f"For all of them: torchrun --nproc_per_node={{count}} -m {module} -opt {path}",
+    )
     distributed.start(environment, device, dist_settings)
     if report.unread and distributed.rank() == 0:
         log.warning("%s: these keys are read by nothing: %s.", path, ", ".join(report.unread))
@@ -181,9 +189,9 @@ def _debugging(options: dict[str, Any]) -> dict[str, Any]:
     name = str(options.get("name", ""))
     options["name"] = name if name.startswith("debug") else f"debug_{name}"
     if isinstance(options.get("val"), dict):
-        options["val"]["val_freq"] = 8
+        options["val"] |= {"val_freq": 8, "unit": "iter"}
     options["logger"] = {**(options.get("logger") or {}), "print_freq": 1}
-    options["logger"]["save_checkpoint_freq"] = 8
+    options["logger"] |= {"save_checkpoint_freq": 8, "unit": "iter"}
     return options
 
 

@@ -1,10 +1,16 @@
-"""SIGTERM and SIGINT as a wish that the loop grants at the end of an iteration."""
+"""SIGTERM and SIGINT as a wish that the loop grants as soon as nothing has to be finished."""
 
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
+
+
+class Interrupted(BaseException):
+    """A signal came where nothing has to be finished; no ``except Exception`` holds it up."""
 
 
 class StopSignals:
@@ -16,6 +22,7 @@ class StopSignals:
     def __init__(self) -> None:
         self.received = 0
         self._before: dict[int, Any] = {}
+        self._may_interrupt = False
 
     def __enter__(self) -> StopSignals:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -31,10 +38,28 @@ class StopSignals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Within, a signal ends the waiting at once, as does one that came before.
+
+        Raises:
+            Interrupted: there was one.
+        """
+        self._may_interrupt = True
+        try:
+            if self.received:
+                raise Interrupted
+            yield
+        finally:
+            self._may_interrupt = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received == number == signal.SIGINT:
             raise KeyboardInterrupt
         self.received = self.received or number
+        if self._may_interrupt:
+            self._may_interrupt = False
+            raise Interrupted
 
 
 def exit_code(number: int) -> int:

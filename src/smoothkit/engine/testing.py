@@ -34,31 +34,36 @@ def evaluate(
         overrides: ``key:sub=value`` in place of what the file says.
 
     Returns:
-        A table for each test set.
+        A table for each test set; empty ones in processes other than the first.
 
     Raises:
         SmoothkitError: anything that the user can put right, in one message.
     """
     setup_logging()
-    run = open_run(option_path, is_train=False, launcher=launcher, overrides=overrides)
+    with distributed.alike(launcher):
+        run = open_run(option_path, is_train=False, launcher=launcher, overrides=overrides)
+    setup_logging(is_main=run.runtime.rank == 0)
     try:
-        return _test(run)
+        return _test(run, launcher)
     except OptionError as error:
-        raise run.file.error(error.faults) from error
+        with distributed.alike(launcher):
+            raise run.file.error(error.faults) from error
     finally:
         distributed.stop()
 
 
-def _test(run: Run) -> list[Table]:
+def _test(run: Run, launcher: str) -> list[Table]:
     folders = run.runtime.folders
     assert folders is not None
     keys = [key for key in phases(run, "") if not key.startswith("train")]
     if not keys:
         raise OptionError("datasets: holds no test set. Add 'test_1' with its folders.")
-    sets = [open_set(run, key) for key in keys]
+    with distributed.alike(launcher):
+        sets = [open_set(run, key) for key in keys]
     if not (run.options.get("path") or {}).get("pretrain_network_g"):
         log.warning("path.pretrain_network_g is not given: testing untrained weights.")
-    model = build_model(run.options, run.runtime)
+    with distributed.alike(launcher):
+        model = build_model(run.options, run.runtime)
     suffix = run.settings.name if run.val.suffix is None else run.val.suffix
     tables: list[Table] = []
     for opened in sets:
@@ -70,7 +75,8 @@ def _test(run: Run) -> list[Table]:
         if run.runtime.rank == 0 and outcome.rows:
             picture = stack_rows(list(outcome.rows.values()))
             write_image(folders.results / f"comparison_{name}.png", to_bgr_bytes(picture))
-    if run.runtime.rank == 0:
-        write_tables(tables, folders.results)
-        log.info("Results: %s", folders.results)
+    with distributed.together():
+        if run.runtime.rank == 0:
+            write_tables(tables, folders.results)
+            log.info("Results: %s", folders.results)
     return tables

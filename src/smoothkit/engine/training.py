@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import platform
+import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,15 @@ import yaml
 
 import smoothkit
 from smoothkit.core import distributed
-from smoothkit.core.checkpoints import Resume, newest, read
-from smoothkit.core.errors import DataError, Fault, OptionError, TrainingError
+from smoothkit.core.checkpoints import Resume, go_on_from, newest, read
+from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.files import write_text
 from smoothkit.core.log import setup_logging
 from smoothkit.core.options import thaw
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import seed_everything
 from smoothkit.core.settings import LoaderSettings, TrainSettings
+from smoothkit.engine.best import Best
 from smoothkit.engine.datasets import OpenSet, open_set, phases
 from smoothkit.engine.folders import Lock, prepare_experiment
 from smoothkit.engine.loop import Loop, Progress, restore
@@ -63,13 +65,19 @@ def train(
         SmoothkitError: anything that the user can put right, in one message.
     """
     setup_logging()
-    run = open_run(
-        option_path, is_train=True, launcher=launcher, overrides=overrides, is_debug=is_debug
-    )
+    with distributed.alike(launcher):
+        run = open_run(
+            option_path, is_train=True, launcher=launcher, overrides=overrides, is_debug=is_debug
+        )
+    setup_logging(is_main=run.runtime.rank == 0)
+    parts = ["python -m smoothkit.train -opt", shlex.quote(str(option_path)), "--auto_resume"]
+    parts += ["--debug"] * is_debug + ([f"--launcher {launcher}"] if launcher != "none" else [])
+    parts += [f"--force_yml {shlex.join(overrides)}"] if overrides else []
     try:
-        return _train(run, auto_resume=auto_resume)
+        return _train(run, launcher, auto_resume=auto_resume, how_to_go_on=" ".join(parts))
     except OptionError as error:
-        raise run.file.error(error.faults) from error
+        with distributed.alike(launcher):
+            raise run.file.error(error.faults) from error
     finally:
         distributed.stop()
 
@@ -101,22 +109,24 @@ class Plan:
         return cls(per_iter, epoch_length, iters_per_epoch, total)
 
 
-def _train(run: Run, *, auto_resume: bool) -> int:
-    train_set = open_set(run, "train")
-    val_sets = [open_set(run, key) for key in phases(run, "val")]
+def _train(run: Run, launcher: str, *, auto_resume: bool, how_to_go_on: str) -> int:
+    with distributed.alike(launcher):
+        train_set = open_set(run, "train")
+        val_sets = [open_set(run, key) for key in phases(run, "val")]
     plan = Plan.of(train_set, run.train, run.runtime.world_size)
     _refuse_short_schedule(run, plan)
     run = replace(run, runtime=replace(run.runtime, iters_per_epoch=plan.iters_per_epoch))
     lock = _claim(run)
     try:
-        resume = _find_resume(run, auto_resume=auto_resume)
-        _refuse_finished(resume, plan)
-        model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
-        seed_everything(run.seed + run.runtime.rank)
-        progress = restore(run, model, resume) if resume else Progress()
-        _open_folders(run, is_resumed=_goes_on_here(run, resume))
+        with distributed.alike(launcher):
+            resume = _find_resume(run, auto_resume=auto_resume)
+            _refuse_finished(resume, plan)
+            model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
+            seed_everything(run.seed + run.runtime.rank)
+            progress = restore(run, model, resume) if resume else Progress()
+        _open_folders(run, resume if _goes_on_here(run, resume) else None)
         _introduce(run, plan, train_set, progress)
-        return _run_loop(run, model, plan, progress, train_set, val_sets)
+        return _run_loop(run, model, plan, progress, train_set, val_sets, how_to_go_on)
     finally:
         if lock is not None:
             lock.release()
@@ -129,8 +139,9 @@ def _run_loop(
     progress: Progress,
     train_set: OpenSet,
     val_sets: Sequence[OpenSet],
+    how_to_go_on: str,
 ) -> int:
-    messages = None
+    messages, best = None, None
     metrics = run.val.metrics or {}
     if run.runtime.rank == 0:
         messages = Messages(
@@ -141,6 +152,7 @@ def _run_loop(
             start_iter=progress.iteration,
             is_higher_better={name: is_higher_better(options) for name, options in metrics.items()},
         )
+        best = Best(_folders(run), run.val, safetensors=run.logger.save_safetensors)
     loaders = [(val_set, val_set.loader(run)) for val_set in val_sets]
     loop = Loop(
         run,
@@ -151,15 +163,17 @@ def _run_loop(
         total_iter=plan.total_iter,
         progress=progress,
         messages=messages,
-        validate=partial(_validate_all, run, model, loaders, messages),
+        validate=partial(_validate_all, run, model, loaders, messages, best),
+        how_to_go_on=how_to_go_on,
     )
     try:
         stopped_by = loop.run()
     finally:
         if messages is not None:
             messages.close()
-    if loop.skipped:
-        log.warning("%d items could not be used and were skipped.", len(loop.skipped))
+    skipped = set().union(*distributed.gather_to_main(loop.skipped))
+    if skipped:
+        log.warning("%d items could not be used and were skipped.", len(skipped))
     if not stopped_by:
         log.info("Done: %d iterations. Networks: %s", plan.total_iter, _folders(run).models)
     return stopped_by
@@ -170,8 +184,15 @@ def _validate_all(
     model: Any,
     loaders: Sequence[tuple[OpenSet, Any]],
     messages: Messages | None,
+    best: Best | None,
     iteration: int,
-) -> None:
+    is_stopping: Callable[[], bool],
+) -> bool:
+    """Measure on each data set that is not measured there yet, and tell; whether that was stopped.
+
+    Raises:
+        SmoothkitError: in every process where it fails in one.
+    """
     measured = distributed.from_main(messages.measured_at(iteration) if messages else set())
     for val_set, loader in loaders:
         name = str(val_set.section["name"])
@@ -180,12 +201,20 @@ def _validate_all(
         place = Place(_folders(run).visualization / name, str(iteration))
         if hasattr(model, "synchronise"):
             model.synchronise()
-        outcome = validate(model, loader, val_set.section, run.val, run.runtime, place)
-        if messages is not None:
-            messages.validation(iteration, outcome.table, outcome.rows)
+        outcome = validate(model, loader, val_set.section, run.val, run.runtime, place, is_stopping)
+        if outcome.has_stopped:
+            return True
+        with distributed.together():
+            if messages is None or best is None:
+                continue
+            # The line last: with it the data set counts as measured, also after a kill.
             if outcome.rows:
                 picture = stack_rows(list(outcome.rows.values()))
                 write_image(place.folder / f"comparison_{iteration}.png", to_bgr_bytes(picture))
+            if val_set is loaders[0][0]:
+                best.keep(model, outcome.table, iteration)
+            messages.validation(iteration, outcome.table, outcome.rows)
+    return False
 
 
 def _find_resume(run: Run, *, auto_resume: bool) -> Resume | None:
@@ -228,34 +257,26 @@ def _refuse_finished(resume: Resume | None, plan: Plan) -> None:
 
 def _claim(run: Run) -> Lock | None:
     """The run's folder for this process; the first one claims it for all."""
-    lock, refusal = None, ""
-    if run.runtime.rank == 0:
-        try:
-            lock = Lock(_folders(run).experiment)
-        except (TrainingError, OSError) as error:
-            refusal = str(error)
-    refusal = distributed.from_main(refusal)
-    if refusal:
-        raise TrainingError(refusal)
-    return lock
+    with distributed.together():
+        return Lock(_folders(run).experiment) if run.runtime.rank == 0 else None
 
 
-def _open_folders(run: Run, *, is_resumed: bool) -> None:
-    failure = ""
-    if run.runtime.rank == 0:
-        try:
-            _write_start(run, is_resumed=is_resumed)
-        except (DataError, OSError) as error:
-            failure = str(error)
-    failure = distributed.from_main(failure)
-    if failure:
-        raise DataError(f"{_folders(run).experiment}: cannot be written: {failure}")
+def _open_folders(run: Run, resume: Resume | None) -> None:
+    with distributed.together():
+        if run.runtime.rank == 0:
+            try:
+                _write_start(run, resume)
+            except OSError as error:
+                message = f"{_folders(run).experiment}: cannot be written: {error}"
+                raise DataError(message) from error
     _log_to_file(run, "train")
 
 
-def _write_start(run: Run, *, is_resumed: bool) -> None:
+def _write_start(run: Run, resume: Resume | None) -> None:
     folders = _folders(run)
-    prepare_experiment(folders, is_resumed=is_resumed)
+    prepare_experiment(folders, is_resumed=resume is not None)
+    if resume is not None:
+        go_on_from(folders, resume.path)
     text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
     write_text(folders.experiment / "options.yml", text)
     if run.file.path.name != "options.yml":

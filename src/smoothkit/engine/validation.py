@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,10 +56,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Outcome:
-    """One data set measured: the table, and rows (input, output, ground truth, error) to show."""
+    """One data set measured: the table, and rows (input, output, ground truth, error) to show.
+
+    Args:
+        table, rows: whole in the first process, empty in the others.
+        has_stopped: broken off in all processes, since one was asked to stop.
+    """
 
     table: Table
     rows: dict[str, Tensor]
+    has_stopped: bool = False
 
 
 def validate(
@@ -69,6 +75,7 @@ def validate(
     settings: ValSettings,
     runtime: Runtime,
     place: Place,
+    is_stopping: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Run ``model`` on every image of a data set and measure it.
 
@@ -82,16 +89,20 @@ def validate(
         settings: ``val``.
         runtime: this process.
         place: where images go.
+        is_stopping: asked between images.
 
-    Returns:
-        The whole table and rows, the same in every process.
+    Raises:
+        SmoothkitError: an image cannot be read, or a result not be written; in every process.
     """
     metrics = settings.metrics or {}
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Tensor] = {}
     told: set[str] = set()
-    with preserved_random_state(runtime.device), torch.no_grad():
+    has_stopped = False
+    with distributed.together(), preserved_random_state(runtime.device), torch.no_grad():
         for index, data in enumerate(without_worker_traces(_progress(loader, settings, runtime))):
+            if has_stopped := is_stopping():
+                break
             if "lq" not in data and "skipped" in data:
                 log.warning("skipped: %s", " ".join(data["skipped"]))
                 continue
@@ -106,7 +117,10 @@ def validate(
             if settings.save_img:
                 written = visuals.get("saved", visuals["result"])[0]
                 write_image(place.image(stem), to_bgr_bytes(written))
-    return _gathered(str(section.get("name") or "data"), list(metrics), rows, pictures)
+    dataset = str(section.get("name") or "data")
+    if distributed.any_rank(torch.tensor(float(has_stopped))).item():
+        return Outcome(Table(dataset, list(metrics)), {}, has_stopped=True)
+    return _gathered(dataset, list(metrics), rows, pictures)
 
 
 def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -164,7 +178,7 @@ def measure(
 def _gathered(
     dataset: str, metrics: list[str], rows: list[dict[str, Any]], pictures: dict[str, Tensor]
 ) -> Outcome:
-    shares = distributed.gather_objects((rows, pictures))
+    shares = distributed.gather_to_main((rows, pictures))
     merged = sorted((row for share, _ in shares for row in share), key=lambda row: row["number"])
     order = [row["image"] for row in merged]
     prints: dict[str, dict[str, str]] = {}

@@ -71,14 +71,17 @@ class Critic:
         finally:
             self.net.requires_grad_(True)
 
-    def update(self, steps: Sequence[Step]) -> dict[str, Tensor]:
-        """One step of the discriminator on what the generator gave before its own.
+    def prepare(self, steps: Sequence[Step]) -> dict[str, Tensor]:
+        """The gradients of a step of the discriminator on what the generator gave.
 
         Returns:
             Losses ``l_d_real``, ``l_d_fake`` and the mean logits ``out_d_real``, ``out_d_fake``.
+
+        Raises:
+            NonFiniteError: a loss or the gradient is NaN or infinite.
         """
         logits: dict[str, Tensor] = {}
-        logs = self.updater.apply(
+        logs = self.updater.prepare(
             [partial(self._losses, step, logits, len(steps)) for step in steps]
         )
         del logs["l_total"]

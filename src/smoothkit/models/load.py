@@ -148,7 +148,7 @@ def _is_same_type(asked: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
 
 def device_called(name: str) -> torch.device:
     if name == "auto":
-        return choose_device("auto")
+        return choose_device("auto", hint="--device cuda:N (device='cuda:N') takes another.")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)

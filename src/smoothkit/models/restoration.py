@@ -101,6 +101,7 @@ class RestorationModel:
 
     def _prepare_training(self) -> None:
         self.settings = TrainSettings.read(self.opt["train"])
+        distributed.broadcast_network(self.net)  # before its average is made of it
         if self.settings.ema_decay > 0:
             self.ema = Ema(self.net, self.settings.ema_decay)
             load_pretrained(self.ema.net, self.opt, self.label, key="params_ema")
@@ -163,8 +164,8 @@ class RestorationModel:
         """One step of the optimiser on the batches fed since the last one.
 
         Raises:
-            NonFiniteError: a loss is NaN or infinite; no weight was changed that it would change
-                (a discriminator's step comes after the network's).
+            NonFiniteError: a loss or a gradient is NaN or infinite, the discriminator's too; no
+                weight of any network was changed.
         """
         self._running.train()
         after = self.settings.freeze_norm_iter
@@ -173,9 +174,13 @@ class RestorationModel:
         batches = [self._training_pairs(batch) for batch in self._batches]
         steps = [Step(batch, targets=self.pick_targets(batch)) for batch in batches]
         self._batches = []
-        self._logs, judged = self._step_network(steps, current_iter)
+        is_ahead = self._is_critic_ahead(current_iter)
+        self._logs, judged = self._prepare_step(steps, is_ahead=is_ahead)
         if self.critic is not None:
-            self._logs |= self.critic.update(judged)
+            self._logs |= self.critic.prepare(judged)
+        for updater in self._updaters():
+            if not is_ahead or updater is not self.updater:
+                updater.step()
         if self.ema is not None:
             self.ema.update(self.net)
 
@@ -188,19 +193,23 @@ class RestorationModel:
             raise OptionError([Fault("degradation", message)])
         return batch
 
-    def _step_network(
-        self, steps: list[Step], current_iter: int
-    ) -> tuple[dict[str, Tensor], list[Step]]:
-        """One step of the network, unless its discriminator is to get ahead; losses, results."""
+    def _is_critic_ahead(self, current_iter: int) -> bool:
+        """Whether the discriminator alone makes a step."""
         every, first = self.settings.net_d_iters, self.settings.net_d_init_iters
-        if self.critic is not None and (current_iter % every or current_iter <= first):
+        return self.critic is not None and (current_iter % every > 0 or current_iter <= first)
+
+    def _prepare_step(
+        self, steps: list[Step], *, is_ahead: bool
+    ) -> tuple[dict[str, Tensor], list[Step]]:
+        """The network's losses, with its gradients unless the discriminator is ahead; results."""
+        if is_ahead:
             with torch.no_grad():
                 return {}, [self._run(step) for step in steps]
         counts = self._global_counts(steps)
         judged: list[Step] = []
         parts = [partial(self._losses, step, counts, len(steps), judged) for step in steps]
         with self.critic.frozen() if self.critic is not None else nullcontext():
-            return self.updater.apply(parts), judged
+            return self.updater.prepare(parts), judged
 
     def pick_targets(self, batch: Mapping[str, Any]) -> dict[str, Tensor]:
         """What the terms of this batch compare with: ``gt``, and where asked for it ``sharp``."""

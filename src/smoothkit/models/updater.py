@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from smoothkit.core.devices import choose_precision
-from smoothkit.core.distributed import any_rank, average_gradients, world_size
+from smoothkit.core.distributed import any_rank, average_gradients, broadcast_network, world_size
 from smoothkit.core.errors import TrainingError
 from smoothkit.core.optimizer_state import load_optimizer, options_of
 from smoothkit.core.options import thaw
@@ -121,13 +121,15 @@ class Updater:
         grouped = in_groups(net, groups, f"{where}.{KEY}") if groups else params
         built = build_optimizer(grouped, optimizer, where)
         options = {**options_of(built), "schedule": thaw(self._settings.scheduler)}
+        is_alone = not isinstance(net, DistributedDataParallel)
+        if is_alone:
+            broadcast_network(net)
         schedule = Schedule(
             built,
             self._settings.scheduler,
             warmup_iter=self._settings.warmup_iter,
             iters_per_epoch=self._runtime.iters_per_epoch,
         )
-        is_alone = not isinstance(net, DistributedDataParallel)
         self.trainees.append(Trainee(params, built, schedule, options, where, is_alone))
 
     def advance(self, current_iter: int) -> None:
@@ -141,7 +143,13 @@ class Updater:
         return torch.autocast(self._device.type, dtype=self.dtype, enabled=is_mixed)
 
     def apply(self, parts: Sequence[Callable[[], Losses]]) -> dict[str, Tensor]:
-        """One step on the mean of the parts' losses.
+        """``prepare``, then ``step``."""
+        logs = self.prepare(parts)
+        self.step()
+        return logs
+
+    def prepare(self, parts: Sequence[Callable[[], Losses]]) -> dict[str, Tensor]:
+        """The gradients of a step on the mean of the parts' losses.
 
         Args:
             parts: one function for each accumulated batch, which runs the network and gives its
@@ -151,7 +159,7 @@ class Updater:
             Each loss and ``l_total``, averaged over the parts, without gradient.
 
         Raises:
-            NonFiniteError: in every process as soon as one has such a loss; no weight was changed.
+            NonFiniteError: in every process as soon as one has such a loss or gradient.
         """
         for trainee in self.trainees:
             trainee.optimizer.zero_grad(set_to_none=True)
@@ -167,10 +175,13 @@ class Updater:
         norms = [self._gradient_norm(trainee) for trainee in self.trainees]
         known = [norm for norm in norms if norm is not None]
         self._refuse_non_finite({**logs, "gradient": torch.stack(known).sum()} if known else logs)
+        return logs
+
+    def step(self) -> None:
+        """Change the weights by what ``prepare`` left."""
         for trainee in self.trainees:
             self._scaler.step(trainee.optimizer)
         self._scaler.update()
-        return logs
 
     def rates(self) -> list[float]:
         """The learning rate of each parameter group."""

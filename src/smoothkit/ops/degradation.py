@@ -7,6 +7,7 @@ Real-ESRGAN (Wang et al., 2021); the functions that it shares with others are Ba
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 from collections.abc import Iterator, Sequence
@@ -324,8 +325,9 @@ def compress(images: Tensor, quality: Tensor) -> Tensor:
 
 @lru_cache(maxsize=2)
 def _jpeg(device: torch.device) -> Any:
-    """Tables alone, which never change."""
-    return basicsr_part("utils.diffjpeg", "DiffJPEG")(differentiable=False).to(device)
+    """Tables alone, which never change, but belong to all that BasicSR makes: copied to move."""
+    shared = basicsr_part("utils.diffjpeg", "DiffJPEG")(differentiable=False)
+    return copy.deepcopy(shared).to(device)
 
 
 def quantise(images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 
 from smoothkit.core import devices
 from smoothkit.core.errors import OptionError
+from smoothkit.models.load import device_called
 
 
 def machine(monkeypatch, kind, count):
@@ -48,6 +49,27 @@ def test_several_gpus_without_a_launcher_print_the_torchrun_line(monkeypatch, ca
     monkeypatch.setattr(logging.getLogger("smoothkit"), "propagate", True)
     assert str(devices.choose_device("auto")) == "cuda:0"
     assert "torchrun --nproc_per_node=4 -m smoothkit.train" in caplog.text
+
+
+def test_inference_on_several_gpus_says_how_to_take_another(monkeypatch, caplog):
+    machine(monkeypatch, "cuda", 8)
+    monkeypatch.setattr(logging.getLogger("smoothkit"), "propagate", True)
+    assert str(device_called("auto")) == "cuda:0"
+    assert "One of 8 GPUs is used. --device cuda:N" in caplog.text
+    assert "torchrun" not in caplog.text
+
+
+@pytest.mark.parametrize(("count", "device"), [(1, "cuda:0"), (2, "cuda:1"), (8, "cuda:3")])
+def test_slurm_may_show_each_process_fewer_gpus_than_it_has_processes(monkeypatch, count, device):
+    machine(monkeypatch, "cuda", count)
+    options = {"local_rank": 3, "is_launched": True, "takes_turns": True}
+    assert str(devices.choose_device(8, **options)) == device
+
+
+def test_torchrun_refuses_more_processes_than_gpus(monkeypatch):
+    machine(monkeypatch, "cuda", 2)
+    with pytest.raises(OptionError, match="this machine has 2 GPUs, and process 2 was started"):
+        devices.choose_device("auto", local_rank=2, is_launched=True)
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,18 @@ def test_layout_and_a_fused_optimiser_change_only_the_rounding():
         loss.backward()
         optimizer.step()
         assert model.get_current_log()["l_total"] == pytest.approx(loss.item(), rel=1e-6)
+
+
+def test_a_discriminator_that_is_not_finite_leaves_all_weights_alone():
+    gan = {"type": "GANLoss", "gan_type": "vanilla", "loss_weight": 0.1, "target": "other"}
+    train = {**OPTIONS["train"], "optim_d": {"type": "SGD", "lr": 0.1}, "gan_opt": gan}
+    critic = {"type": "UNetDiscriminatorSN", "num_in_ch": 3, "num_feat": 4}
+    model = build_model({**OPTIONS, "network_d": critic, "train": train})
+    nets = (model.net, model.critic.net)
+    before = [value.clone() for net in nets for value in net.parameters()]
+    given = batch()  # with an image that only the discriminator looks at
+    model.feed_data({**given, "other": torch.full_like(given["gt"], float("inf"))})
+    with pytest.raises(NonFiniteError, match="l_d_real"):
+        model.optimize_parameters(1)
+    after = [value for net in nets for value in net.parameters()]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))

@@ -23,6 +23,7 @@ class NoiseDataset(ImageDataset):
         broken_at: item that cannot be read.
         bad_header_at: item that ``check`` finds.
         seconds: what an item takes.
+        stuck_at: item that never comes.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class NoiseDataset(ImageDataset):
         broken_at: int | None = None,
         bad_header_at: int | None = None,
         seconds: float = 0.0,
+        stuck_at: int | None = None,
     ) -> None:
         self.length = length
         self.size = size
@@ -40,6 +42,7 @@ class NoiseDataset(ImageDataset):
         self.broken_at = broken_at
         self.bad_header_at = bad_header_at
         self.seconds = seconds
+        self.stuck_at = stuck_at
 
     def __len__(self) -> int:
         return self.length
@@ -49,7 +52,7 @@ class NoiseDataset(ImageDataset):
         return [] if at is None else [(at, f"item_{at}.png: a broken header.")]
 
     def get(self, index: int, rng: np.random.Generator) -> dict[str, Any]:
-        time.sleep(self.seconds)
+        time.sleep(3600 if index == self.stuck_at else self.seconds)
         path = f"item_{index}.png"
         if index == self.broken_at:
             raise DataError(f"{path}: cannot be decoded.")
