@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from smoothkit.core.devices import is_broken, refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import check_name, remove_leftovers, write_bytes
 from smoothkit.data.store import FolderStore
@@ -107,6 +108,8 @@ def make(
             failures += 1
             continue
         except _UNFORESEEN as error:
+            if is_broken(error):  # so would be all images that follow
+                refuse_device_failure(error, str(job.source))
             log.error("skipped: %s: %s", job.source, error or type(error).__name__)
             log.debug("where it went wrong:", exc_info=True)
             failures += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.errors import DataError, Fault, OptionError
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +93,33 @@ def choose_device(
         message = f"this machine has {count} GPUs, and process {local_rank} was started on it. "
         raise OptionError(f"{message}Start no more processes than that (--nproc_per_node).")
     return torch.device(kind, local_rank if kind == "cuda" else 0)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory did not suffice, on any device."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    # The CPU's allocator, oneDNN and MPS raise plain errors.
+    return any(text in str(error) for text in _NO_MEMORY)
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether CUDA failed in this process, where every call after it fails too."""
+    return "CUDA error" in str(error) and not is_out_of_memory(error)
+
+
+def refuse_device_failure(error: BaseException, what: str) -> None:
+    """Nothing, unless the fault is the device's: then ``what`` is not to be blamed, or passed over.
+
+    Raises:
+        DataError: out of memory, or CUDA broken.
+    """
+    if is_out_of_memory(error):
+        message = "out of memory. Set predictor.tile_size, or leave more memory free."
+        raise DataError(f"{what}: {message}") from error
+    if is_broken(error):
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{what}: the GPU failed ({reason}). Start again.") from error
 
 
 @cache

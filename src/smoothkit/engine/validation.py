@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from smoothkit.core import distributed
+from smoothkit.core.devices import refuse_device_failure
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
@@ -24,7 +25,7 @@ from smoothkit.engine.fingerprints import combined, fingerprint
 from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
-from smoothkit.metrics import calculate_metric, needed_images
+from smoothkit.metrics import calculate_metric, needed_images, runs_network
 from smoothkit.ops.io import write_image
 
 log = logging.getLogger(__name__)
@@ -107,11 +108,15 @@ def validate(
                 log.warning("skipped: %s", " ".join(data["skipped"]))
                 continue
             stem = _stem(data, index)
-            with in_one_line("the first image") if not rows else nullcontext():
-                visuals = _visuals(model, data, section)
+            try:
+                with in_one_line("the first image") if not rows else nullcontext():
+                    visuals = _visuals(model, data, section)
+            except (RuntimeError, MemoryError) as error:
+                refuse_device_failure(error, f"validation of {stem}")
+                raise
             number = index * runtime.world_size + runtime.rank
             row = {"image": stem, "number": number, _PRINTS: _fingerprints(metrics, visuals)}
-            rows.append(row | measure(metrics, visuals, stem, told))
+            rows.append(row | measure(metrics, visuals, stem, told, runtime.device))
             if number < settings.grids:
                 pictures[stem] = comparison_row(visuals)
             if settings.save_img:
@@ -140,6 +145,7 @@ def measure(
     visuals: Mapping[str, Tensor],
     stem: str,
     told: set[str] | None = None,
+    device: torch.device | None = None,
 ) -> dict[str, float]:
     """Each metric of one result; NaN where it cannot be had.
 
@@ -149,6 +155,10 @@ def measure(
             as ``trimap``: (1, C, H, W) in [0, 1], RGB.
         stem: what messages call the image.
         told: missing images of which nothing more is said; new ones are added.
+        device: where metrics that run a network do so; by default the images'.
+
+    Raises:
+        DataError: the device is out of memory, or failed.
     """
     told = set() if told is None else told
     values = {}
@@ -164,11 +174,14 @@ def measure(
                 )
                 log.warning(what, name, missing[0])
             continue
-        given = {key: visuals[key][0] for key in needed}
-        images = {"img": visuals["result"][0], "img2": given.pop("gt", None), **given}
         try:
+            place = device if runs_network(options) else None
+            given = {key: visuals[key][0].to(place) for key in needed}
+            result = visuals["result"][0].to(place)
+            images = {"img": result, "img2": given.pop("gt", None), **given}
             values[name] = calculate_metric(images, options)
-        except (ValueError, ArithmeticError, AssertionError, RuntimeError) as error:
+        except (ValueError, ArithmeticError, AssertionError, RuntimeError, MemoryError) as error:
+            refuse_device_failure(error, f"{name} of {stem}")
             # BasicSR's NIQE fails on small images; one image must not end the whole test.
             log.warning("%s of %s: %s; recorded as nan.", name, stem, str(error).rstrip("."))
             values[name] = math.nan

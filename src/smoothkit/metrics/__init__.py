@@ -71,6 +71,13 @@ def needed_images(opt: Mapping[str, Any]) -> list[str]:
     return ["gt"] * (len(image_parameters(metric)) - len(further) - 1) + further
 
 
+def runs_network(opt: Mapping[str, Any]) -> bool:
+    """Whether a metric judges by a network of its own, on the device of its images."""
+    from smoothkit.core.registry import METRIC_REGISTRY
+
+    return bool(getattr(METRIC_REGISTRY.get(opt["type"]), "runs_network", False))
+
+
 def is_higher_better(opt: Mapping[str, Any]) -> bool:
     """Whether a greater value is better: as the section's ``better`` says, else the metric."""
     from smoothkit.core.registry import METRIC_REGISTRY

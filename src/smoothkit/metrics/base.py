@@ -13,6 +13,7 @@ def metric(
     better: Literal["higher", "lower"],
     limits: tuple[float, float],
     needs: Callable[..., Any] | None = None,
+    runs_network: bool = False,
 ) -> Callable[[Metric], Metric]:
     """A decorator that states a metric's facts as attributes of the function.
 
@@ -20,11 +21,12 @@ def metric(
         better: which of two values is the better one.
         limits: smallest and largest value.
         needs: takes the metric's options before a run begins; raises DataError where a file that
-            the metric works with is not there.
+            that the metric works with is not there.
+        runs_network: it judges by a network, which goes to the device of the images.
     """
 
     def state(function: Metric) -> Metric:
-        vars(function).update(better=better, limits=limits, needs=needs)
+        vars(function).update(better=better, limits=limits, needs=needs, runs_network=runs_network)
         return function
 
     return state

@@ -50,7 +50,7 @@ def find_weights(
 
 
 @METRIC_REGISTRY.register
-@metric(better="lower", limits=(-math.inf, math.inf), needs=find_weights)
+@metric(better="lower", limits=(-math.inf, math.inf), needs=find_weights, runs_network=True)
 def dists(
     pred: Tensor, gt: Tensor, *, weights: str | None = None, backbone: str | None = None
 ) -> float:

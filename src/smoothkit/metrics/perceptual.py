@@ -34,7 +34,7 @@ def find_weights(
 
 
 @METRIC_REGISTRY.register
-@metric(better="lower", limits=(0.0, math.inf), needs=find_weights)
+@metric(better="lower", limits=(0.0, math.inf), needs=find_weights, runs_network=True)
 @torch.no_grad()
 def lpips(pred: Tensor, gt: Tensor, *, net: Backbone = "alex", weights: str | None = None) -> float:
     """Learned perceptual distance; 0 for equal images.

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 import torch
 
+from smoothkit.core.errors import DataError
+from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import ValSettings
 from smoothkit.engine.validation import Outcome, Place, measure, validate
@@ -84,3 +86,38 @@ def test_what_a_model_saves_may_differ_from_what_is_measured(tmp_path):
     rows = run(tmp_path, trimap=trimap, saved=saved).table.rows
     assert rows[0]["sad"] == pytest.approx(0.4 * 72 / 1000)
     np.testing.assert_array_equal(read_image(tmp_path / "a.png", mode="gray"), 101)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory."), "a.png: out of memory. Set predictor"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "a.png: out of memory"),
+        (RuntimeError("CUDA error: device-side assert\nmore"), r"the GPU failed \(CUDA error: dev"),
+    ],
+)
+def test_a_failing_device_is_no_fault_of_an_image(monkeypatch, error, message):
+    def failing(pred: torch.Tensor, gt: torch.Tensor) -> float:
+        raise error
+
+    monkeypatch.setattr(METRIC_REGISTRY, "get", lambda name: failing)
+    images = {"result": torch.zeros(1, 3, 4, 4), "gt": torch.zeros(1, 3, 4, 4)}
+    with pytest.raises(DataError, match=message):
+        measure({"m": {"type": "any"}}, images, "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("lpips", "meta"), ("dists", "meta"), ("psnr", "cpu")]
+)
+def test_metrics_that_judge_by_a_network_run_on_the_device_of_the_run(monkeypatch, name, device):
+    seen = []
+
+    def judge(pred: torch.Tensor, gt: torch.Tensor) -> float:
+        seen.append((pred.device.type, gt.device.type))
+        return 0.0
+
+    vars(judge).update(vars(METRIC_REGISTRY.get(name)))
+    monkeypatch.setattr(METRIC_REGISTRY, "get", lambda _: judge)
+    images = {"result": torch.zeros(1, 3, 4, 4), "gt": torch.zeros(1, 3, 4, 4)}
+    measure({"m": {"type": name}}, images, "a.png", device=torch.device("meta"))
+    assert seen == [(device, device)]
