@@ -116,6 +116,22 @@ def test_a_plain_option_file_trains_resumes_exactly_and_tests(sr):
     assert Path("results/sr/visualization/held_out/0_sr.png").exists()
 
 
+def test_an_edited_optimiser_counts_or_is_refused(sr, capfd):
+    assert train(sr(), "--force_yml", "train:total_iter=4") == 0
+    decay, rate, kind = (
+        f"train:optim_g:{text}" for text in ("weight_decay=0.5", "lr=1", "type=SGD")
+    )
+    no_betas = sr(change=lambda options: options["train"]["optim_g"].pop("betas"))
+    assert train(no_betas, "--auto_resume", "--force_yml", kind) == 2
+    assert "type: is SGD, but the state to go on from was saved with Adam" in capfd.readouterr().err
+    assert train(sr(), "--auto_resume", "--force_yml", rate) == 2
+    assert "lr: was edited, but a model of BasicSR's goes on with" in capfd.readouterr().err
+    assert train(sr(), "--auto_resume", "--force_yml", decay) == 0
+    assert "weight_decay is 0.5, was 0" in capfd.readouterr().err
+    state = torch.load("experiments/sr/training_states/8.state", weights_only=True)
+    assert state["optimizers"][0]["param_groups"][0]["weight_decay"] == 0.5
+
+
 def test_lmdb_in_place_of_folders(sr, run_python):
     import_basicsr()
     from basicsr.utils.lmdb_util import make_lmdb_from_imgs

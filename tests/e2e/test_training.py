@@ -240,7 +240,7 @@ def test_frozen_statistics_stay_while_the_weights_move(tiny):
 def test_only_the_newest_checkpoints_are_kept(tiny):
     train(tiny(logger={"save_checkpoint_freq": 2, "keep_checkpoints": 2}))
     names = {path.name for path in Path("experiments/tiny/models").iterdir()}
-    assert names == {"net_g_6.pth", "net_g_8.pth", "net_g_latest.pth"}
+    assert names == {"net_g_6.pth", "net_g_8.pth", "net_g_latest.pth", "net_g_best.pth"}
     assert newest_state() == 8
 
 

@@ -121,11 +121,7 @@ class Loop:
                     self._save_after_failure()
                 raise
             if received:
-                self._save_once()
-                log.warning(
-                    "signal %d: saved at iteration %d. Go on with: %s",
-                    received, self.progress.iteration, self._how_to_go_on,
-                )  # fmt: skip
+                log.warning("signal %d: %s", received, self._kept())
         return received
 
     def _train(self, signals: StopSignals, bar: Any) -> int:
@@ -157,21 +153,20 @@ class Loop:
                 self._write(random_states, rank_states)
         self._saved_at = self.progress.iteration
 
-    def _save_once(self) -> None:
-        if self.progress.iteration != self._saved_at:
+    def _kept(self) -> str:
+        """Save what was trained since the last checkpoint; says so, and how to go on."""
+        iteration = self.progress.iteration
+        if not iteration:
+            return "nothing was trained yet."
+        if iteration != self._saved_at:
             self.save()
+        return f"saved at iteration {iteration}. Go on with: {self._how_to_go_on}"
 
     def _save_after_failure(self) -> None:
-        """Keep what was trained since the last checkpoint, whatever else is wrong."""
         try:
-            self._save_once()
+            log.error("stopped by the error below: %s", self._kept())
         except SmoothkitError as error:  # must not hide what came first
             log.error("%s", error)
-            return
-        log.error(
-            "stopped by the error below: saved at iteration %d. Go on with: %s",
-            self.progress.iteration, self._how_to_go_on,
-        )  # fmt: skip
 
     def _write(
         self, random_states: list[dict[str, Any]], rank_states: list[dict[str, Any]]
