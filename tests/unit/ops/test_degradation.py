@@ -8,11 +8,14 @@ from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.ops.degradation import _jpeg, compress
 
 
-def test_compressing_on_one_device_moves_no_table_of_another():
-    images = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    before = compress(images, torch.tensor([80.0]))
-    _jpeg(torch.device("meta"))
-    _jpeg.cache_clear()  # as after batches on other devices
-    assert torch.equal(compress(images, torch.tensor([80.0])), before)
+def test_the_tables_of_a_device_are_not_those_that_other_compressors_share():
+    # Moving a module to a GPU moves its parameters in place; on the CPU a change of type does.
+    before = compress(torch.full((1, 3, 16, 16), 0.3), torch.tensor([80.0]))
     theirs = basicsr_part("utils.diffjpeg", "DiffJPEG")(differentiable=False)
-    assert {value.device.type for value in theirs.parameters()} == {"cpu"}
+    own = {id(value) for value in _jpeg(torch.device("cpu")).parameters()}
+    assert own.isdisjoint(id(value) for value in theirs.parameters())
+    theirs.double()
+    after = compress(torch.full((1, 3, 16, 16), 0.3), torch.tensor([80.0]))
+    theirs.float()
+    assert after.dtype == torch.float32
+    assert torch.equal(after, before)
