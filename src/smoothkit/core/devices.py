@@ -99,7 +99,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory did not suffice, on any device."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    # The CPU's allocator, oneDNN and MPS raise plain errors.
+    # The CPU's allocator, oneDNN, MPS, and what CUDA's libraries allocate raise plain errors.
     return any(text in str(error) for text in _NO_MEMORY)
 
 
@@ -147,10 +147,3 @@ def choose_precision(amp: str | bool, device: torch.device) -> torch.dtype:
     why = "this hardware has it" if fast else "this hardware has no fast bf16"
     log.info("amp: auto takes %s on %s: %s.", "bf16" if fast else "float32", device, why)
     return torch.bfloat16 if fast else torch.float32
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory is used up."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(text in str(error) for text in _NO_MEMORY)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smoothkit.core.devices import is_out_of_memory
+from smoothkit.core.devices import is_broken, is_out_of_memory
 from smoothkit.core.errors import Fault, OptionError, SmoothkitError
 
 # What they end in where options do not fit together, or with the data.
@@ -32,14 +32,14 @@ def in_one_line(what: str, where: str = "") -> Iterator[None]:
         where: dotted path of the section that is to blame.
 
     Raises:
-        OptionError: anything failed but for want of memory.
+        OptionError: anything failed but memory and the device.
     """
     try:
         yield
     except SmoothkitError:
         raise
     except _REFUSALS as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_broken(error):
             raise
         raise OptionError([Fault(where, f"{what} fails: {_described(error)}")]) from error
 
