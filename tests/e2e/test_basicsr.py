@@ -291,3 +291,68 @@ def test_a_model_that_needs_cuda_is_refused_in_one_line(sr, capfd):
 
     assert train(sr(change=real)) == 2
     assert "RealESRNetModel cannot run on cpu" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("model", ["SRModel", "RestorationModel"])
+@pytest.mark.parametrize(("made", "paired"), [(2, 4), (4, 2)])
+def test_pairs_of_another_scale_are_refused_in_one_line(sr, capfd, model, made, paired):
+    side = 48 // paired
+    for path in Path("lq").iterdir():
+        cv2.imwrite(str(path), cv2.resize(cv2.imread(str(path)), (side, side)))
+
+    def as_test(options):
+        del options["train"], options["datasets"]["train"]
+        options["model_type"] = model
+        options["scale"] = options["network_g"]["scale"] = made
+
+    assert evaluate(["-opt", sr(change=as_test)]) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    size = made * side
+    assert f"hq/0.png: must be {made} times its input, {size}x{size}, got 48x48." in last
+    # The pairs fit the file, but the network does neither.
+    assert evaluate(["-opt", sr(change=as_test), "--force_yml", f"scale={paired}"]) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert f"0: the result must have the size of the ground truth, 48x48, got {size}x{size}" in last
+
+
+def test_a_validation_on_pairs_of_another_scale_ends_the_run_in_one_line(sr, capfd):
+    Path("small").mkdir()
+    for path in Path("hq").iterdir():
+        cv2.imwrite(f"small/{path.name}", cv2.imread(str(path))[:47, :47])
+
+    def on_small(options):
+        options["datasets"]["val"]["dataroot_gt"] = "small"
+
+    assert train(sr(change=on_small), "--force_yml", "train:total_iter=4") == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert "small/0.png: must be 2 times its input, 48x48, got 47x47" in last
+
+
+def test_a_ground_truth_of_some_pixels_more_is_cut_and_that_is_told(sr, capfd):
+    for path in Path("lq").iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path))[:22])
+        truth = cv2.imread(f"hq/{path.name}")
+        cv2.imwrite(f"hq/{path.name}", truth[:45])
+
+    def as_test(options):
+        del options["train"], options["datasets"]["train"]
+
+    assert evaluate(["-opt", sr(change=as_test)]) == 0
+    assert capfd.readouterr().err.count("some pixels more than 2 times their inputs") == 1
+
+
+def test_results_that_are_not_finite_end_a_test_with_2(sr, capfd):
+    def as_test(options):
+        del options["train"], options["datasets"]["train"]
+        options["path"]["pretrain_network_g"] = "bad.pth"
+
+    from smoothkit.archs import build_network
+
+    state = build_network(yaml.safe_load(OPTIONS)["network_g"]).state_dict()
+    state["conv_last.bias"][:] = float("nan")
+    torch.save({"params": state}, "bad.pth")
+    assert evaluate(["-opt", sr(change=as_test)]) == 2
+    err = capfd.readouterr().err
+    assert "held_out/0: the result must be finite, got NaN or infinity; so it is with 4 of 4" in err
+    assert not list(Path("results").rglob("*.png"))
+    assert Path("results/sr/metrics.csv").read_text().splitlines()[1] == "held_out,0,nan,nan"

@@ -281,3 +281,14 @@ def test_refinement_is_in_float32_whatever_else_is_not(work):
         for dtype in (torch.float32, torch.bfloat16)
     )
     np.testing.assert_array_equal(exact, mixed)
+
+
+@pytest.mark.parametrize("options", [(), ("--refine", "3"), ("--no_border",), ("--bits", "16")])
+def test_a_network_that_gives_nan_gives_no_matte(work, capfd, options):
+    content = torch.load("W.pth", weights_only=True)
+    name = next(key for key in content["state_dict"] if key.endswith("final_final.conv3.bias"))
+    content["state_dict"][name].fill_(float("nan"))
+    torch.save(content, "W.pth")
+    assert matte("-i", "in", "--trimap", "trimaps", *options) == 2
+    assert "LsaNet: its result must be finite, got NaN or infinity" in capfd.readouterr().err
+    assert not list(Path("out").rglob("*.png"))

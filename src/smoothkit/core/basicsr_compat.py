@@ -97,6 +97,7 @@ def import_basicsr() -> Any:
     _sort_listings(basicsr)
     _pair_by_stem()
     _mend_lists()
+    _refuse_other_scale()
     _keep_vgg_offline()
     _mend_squared_perceptual_loss()
     _tell_windows_of_swinir()
@@ -388,6 +389,56 @@ def _refuse_alone(
             f"dataroot_{keys[number]}: {folders[number]} has no image for {names}, which "
             f"dataroot_{keys[1 - number]} has."
         )
+
+
+# Beyond the sides of any image.
+_BEYOND = 2**31
+
+
+def _refuse_other_scale() -> None:
+    """Pairs of another scale; BasicSR cuts any ground truth to ``scale`` times its input."""
+    dataset = importlib.import_module("basicsr.data.paired_image_dataset").PairedImageDataset
+    theirs = dataset.__getitem__
+
+    @wraps(theirs)
+    def getitem(self: Any, index: int) -> Any:
+        opt = self.opt
+        if opt["phase"] == "train":  # refuses such pairs itself
+            return theirs(self, index)
+        self.opt = {**opt, "scale": _BEYOND}  # so that nothing is cut off yet
+        try:
+            item = theirs(self, index)
+        finally:
+            self.opt = opt
+        item["gt"] = _fitted_truth(item, opt["scale"])
+        return item
+
+    dataset.__getitem__ = getitem
+
+
+def _fitted_truth(item: Mapping[str, Any], scale: int) -> torch.Tensor:
+    """The ground truth without what ``scale`` times the input does not reach, less than a pixel."""
+    (height, width), truth = item["lq"].shape[-2:], item["gt"]
+    wanted, held = (scale * height, scale * width), tuple(truth.shape[-2:])
+    if not all(0 <= has - needs < scale for has, needs in zip(held, wanted, strict=True)):
+        raise DataError(
+            f"{item['gt_path']}: must be {scale} times its input, {wanted[0]}x{wanted[1]}, "
+            f"got {held[0]}x{held[1]}. Set 'scale' to that of the pairs."
+        )
+    if held != wanted:
+        _tell_cut(os.path.dirname(item["gt_path"]), scale)
+    fitted: torch.Tensor = truth[..., : wanted[0], : wanted[1]]
+    return fitted
+
+
+@cache
+def _tell_cut(folder: str, scale: int) -> None:
+    """Once for each folder."""
+    log.warning(
+        "%s: has ground truths of some pixels more than %d times their inputs, which are cut off.",
+        folder,
+        scale,
+    )
 
 
 def _keep_vgg_offline() -> None:

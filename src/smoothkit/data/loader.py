@@ -271,6 +271,8 @@ def _foreign_item(dataset: Any, index: int, rng: np.random.Generator) -> dict[st
     try:
         item: dict[str, Any] = dataset[index]
         return item
+    except DataError:
+        raise
     except Exception as error:  # whatever a foreign data set raises, the user needs the item
         name = type(dataset).__name__
         raise DataError(f"{name}: item {index}{_paths(dataset, index)}: {error}") from error

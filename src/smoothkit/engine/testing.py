@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from smoothkit.core import distributed
-from smoothkit.core.errors import OptionError
+from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.log import setup_logging
 from smoothkit.engine.datasets import open_set, phases
 from smoothkit.engine.setup import Run, open_run
@@ -66,11 +66,13 @@ def _test(run: Run, launcher: str) -> list[Table]:
         model = build_model(run.options, run.runtime)
     suffix = run.settings.name if run.val.suffix is None else run.val.suffix
     tables: list[Table] = []
+    failures: list[str] = []
     for opened in sets:
         name = str(opened.section["name"])
         place = Place(folders.results / "visualization" / name, suffix)
         outcome = validate(model, opened.loader(run), opened.section, run.val, run.runtime, place)
         tables.append(outcome.table)
+        failures += [f"{name}/{stem}" for stem in outcome.failures]
         log.info("%s", outcome.table.line())
         if run.runtime.rank == 0 and outcome.rows:
             picture = stack_rows(list(outcome.rows.values()))
@@ -79,4 +81,10 @@ def _test(run: Run, launcher: str) -> list[Table]:
         if run.runtime.rank == 0:
             write_tables(tables, folders.results)
             log.info("Results: %s", folders.results)
+    if failures:
+        raise DataError(
+            f"{failures[0]}: the result must be finite, got NaN or infinity; so it is with "
+            f"{len(failures)} of {sum(len(table.rows) for table in tables)} images, which have "
+            "neither figure nor picture. Use other weights."
+        )
     return tables

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from smoothkit.core import distributed
 from smoothkit.core.devices import refuse_device_failure
+from smoothkit.core.errors import DataError
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
@@ -26,12 +27,15 @@ from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.tables import Table
 from smoothkit.engine.visuals import comparison_row, to_bgr_bytes
 from smoothkit.metrics import calculate_metric, needed_images, runs_network
+from smoothkit.models.finite import NotFiniteError, finite
 from smoothkit.ops.io import write_image
 
 log = logging.getLogger(__name__)
 
 # Key of a row under which fingerprints travel between processes.
 _PRINTS = "_fingerprints"
+# Key of a row whose result is not finite.
+_FAILED = "_failed"
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,13 @@ class Outcome:
     Args:
         table, rows: whole in the first process, empty in the others.
         has_stopped: broken off in all processes, since one was asked to stop.
+        failures: images whose results are not finite: NaN in the table, and no picture.
     """
 
     table: Table
     rows: dict[str, Tensor]
     has_stopped: bool = False
+    failures: tuple[str, ...] = ()
 
 
 def validate(
@@ -93,6 +99,7 @@ def validate(
         is_stopping: asked between images.
 
     Raises:
+        DataError: a result has not the size of its ground truth.
         SmoothkitError: an image cannot be read, or a result not be written; in every process.
     """
     metrics = settings.metrics or {}
@@ -108,13 +115,19 @@ def validate(
                 log.warning("skipped: %s", " ".join(data["skipped"]))
                 continue
             stem = _stem(data, index)
+            number = index * runtime.world_size + runtime.rank
             try:
                 with in_one_line("the first image") if not rows else nullcontext():
                     visuals = _visuals(model, data, section)
+            except NotFiniteError as error:
+                log.error("%s: recorded as nan, no picture is written: %s", stem, error)
+                nothing = dict.fromkeys(metrics, math.nan)
+                rows.append({"image": stem, "number": number, _FAILED: True, **nothing})
+                continue
             except (RuntimeError, MemoryError) as error:
                 refuse_device_failure(error, f"validation of {stem}")
                 raise
-            number = index * runtime.world_size + runtime.rank
+            _refuse_other_size(visuals, stem)
             row = {"image": stem, "number": number, _PRINTS: _fingerprints(metrics, visuals)}
             rows.append(row | measure(metrics, visuals, stem, told, runtime.device))
             if number < settings.grids:
@@ -133,11 +146,24 @@ def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) ->
     model.feed_data(data)
     model.test()
     visuals = {k: v for k, v in model.get_current_visuals().items() if isinstance(v, Tensor)}
+    finite(visuals["result"], model)
     if "gt" not in data:  # BasicSR's models keep that of an earlier image
         visuals.pop("gt", None)
     if section.get("color") == "bgr":
         visuals = {k: v.flip(1) if v.shape[1] == 3 else v for k, v in visuals.items()}
     return visuals
+
+
+def _refuse_other_size(visuals: Mapping[str, Tensor], stem: str) -> None:
+    """A network of another scale than the pairs: it is measured against other contents."""
+    if "gt" not in visuals:
+        return
+    made, wanted = ("x".join(map(str, visuals[key].shape[-2:])) for key in ("result", "gt"))
+    if made != wanted:
+        raise DataError(
+            f"{stem}: the result must have the size of the ground truth, {wanted}, got {made}. "
+            "Use a network and a 'scale' that fit the pairs."
+        )
 
 
 def measure(
@@ -194,15 +220,16 @@ def _gathered(
     shares = distributed.gather_to_main((rows, pictures))
     merged = sorted((row for share, _ in shares for row in share), key=lambda row: row["number"])
     order = [row["image"] for row in merged]
+    failures = tuple(row["image"] for row in merged if row.pop(_FAILED, False))
     prints: dict[str, dict[str, str]] = {}
     for row in merged:
         del row["number"]
-        for name, value in row.pop(_PRINTS).items():
+        for name, value in row.pop(_PRINTS, {}).items():
             prints.setdefault(f"{name}s", {})[row["image"]] = value
     facts = {name: combined(values) for name, values in prints.items()}
     shown = {stem: row for _, share in shares for stem, row in share.items()}
     by_order = {stem: shown[stem] for stem in order if stem in shown}
-    return Outcome(Table(dataset, metrics, merged, facts), by_order)
+    return Outcome(Table(dataset, metrics, merged, facts), by_order, failures)
 
 
 def _fingerprints(metrics: Mapping[str, Any], visuals: Mapping[str, Tensor]) -> dict[str, str]:

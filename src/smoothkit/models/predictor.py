@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from smoothkit.models.finite import finite
 from smoothkit.ops.pad import pad_to
 from smoothkit.ops.tile import tiles
 
@@ -43,6 +44,9 @@ class Predictor:
 
         Returns:
             (N, C, scale * H, scale * W) float32.
+
+        Raises:
+            NotFiniteError: the network gives NaN or infinity.
         """
         if self.tile_size is None:
             return quantise(_padded_result(net, image), self.rounding)
@@ -63,11 +67,11 @@ def _padded_result(net: nn.Module, image: Tensor) -> Tensor:
     """What ``net`` makes of an image, padded to the sides that it takes and cut again."""
     io = getattr(net, "io", None)
     if io is None:
-        return named_outputs(net, net(image))["pred"].float()
+        return finite(named_outputs(net, net(image))["pred"].float(), net)
     height, width = image.shape[-2:]
     padded = pad_to(image, multiple_of=io.multiple_of, min_size=io.min_size)
     result = named_outputs(net, net(padded))["pred"].float()
-    return result[..., : height * io.scale, : width * io.scale]
+    return finite(result[..., : height * io.scale, : width * io.scale], net)
 
 
 def named_outputs(net: nn.Module, raw: Any) -> Mapping[str, Tensor]:

@@ -239,15 +239,17 @@ class RestorationModel:
         """Run the network (its running average where there is one) on the batch fed last."""
         net = self.ema.net if self.ema is not None else self.net
         was_training = net.training
-        net.eval()
         self._batches = self._batches[-1:]
         if "lq" not in self._batches[0]:
             raise DataError(
                 "this data set gives no 'lq', the image to restore. Validate and test on pairs, "
                 "such as those of PairedImageDataset."
             )
-        self.output = self.predictor(net, self._batches[0]["lq"])
-        net.train(was_training)
+        net.eval()
+        try:
+            self.output = self.predictor(net, self._batches[0]["lq"])
+        finally:
+            net.train(was_training)
 
     def get_current_visuals(self) -> OrderedDict[str, Tensor]:
         """``lq``, ``result`` and, where there is one, ``gt`` of the last ``test``, on the CPU."""

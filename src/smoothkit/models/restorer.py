@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from smoothkit.core.devices import is_out_of_memory
 from smoothkit.core.errors import DataError
 from smoothkit.core.image_io import ImageIO
+from smoothkit.models.finite import finite
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.memory import budget, bytes_per_pixel
 from smoothkit.models.predictor import named_outputs
@@ -103,7 +104,8 @@ class Restorer:
 
         Raises:
             ValueError: another shape or type.
-            DataError: the image does not fit the network or the memory.
+            DataError: the image does not fit the network or the memory, or the network gives NaN
+                or infinity.
         """
         return self.restore(image, "rgb")
 
@@ -209,7 +211,7 @@ class Restorer:
         values = window if window.dtype.kind == "f" else to_float(window)
         image = torch.from_numpy(np.ascontiguousarray(values, np.float32)).to(self.device)
         result = self._forward(image.permute(2, 0, 1)[None])  # channels last already
-        result = result[(..., *tile.inside(self.io.scale))]
+        result = finite(result[(..., *tile.inside(self.io.scale))], self.net)
         array = result[0].permute(1, 2, 0).cpu().numpy()
         if pixels.dtype == np.uint8:
             return to_uint8(array, self.settings.rounding)

@@ -276,15 +276,19 @@ def to_float(image: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(image: np.ndarray, rounding: Rounding = "round") -> np.ndarray:
-    """Floats in [0, 1] as uint8, clipped; ``truncate`` is what the smoothing references do."""
+    """Floats in [0, 1] as uint8, clipped; ``truncate`` is what the smoothing references do.
+
+    Raises:
+        ValueError: a value is NaN or infinite.
+    """
     # float64: 255 times a float32 of k/255 may fall just below k, which truncation has to see.
-    levels = np.clip(image.astype(np.float64) * 255.0, 0.0, 255.0)
+    levels = np.clip(_finite(image).astype(np.float64) * 255.0, 0.0, 255.0)
     return (np.rint(levels) if rounding == "round" else levels).astype(np.uint8)
 
 
 def to_uint16(image: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as uint16, clipped and rounded."""
-    levels = np.clip(image.astype(np.float64) * 65535.0, 0.0, 65535.0)
+    """Floats in [0, 1] as uint16, clipped and rounded; errors as for ``to_uint8``."""
+    levels = np.clip(_finite(image).astype(np.float64) * 65535.0, 0.0, 65535.0)
     return np.rint(levels).astype(np.uint16)
 
 
@@ -294,6 +298,15 @@ def _opened(path: str | Path) -> IO[bytes]:
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or str(path).startswith("/dev/")):
         raise OSError(errno.EINVAL, "it is a pipe or a device, where a file is to be")
     return open(path, "rb")
+
+
+def _finite(image: np.ndarray) -> np.ndarray:
+    """Floats that have a level; NaN would become a black pixel without a word."""
+    is_finite = np.isfinite(image)
+    if not is_finite.all():
+        count = image.size - np.count_nonzero(is_finite)
+        raise ValueError(f"the result holds NaN or infinity in {count} of {image.size} values.")
+    return image
 
 
 def _header(file: IO[bytes], name: str) -> ImageHeader:

@@ -60,6 +60,36 @@ def test_a_missing_visual_is_told_once_and_recorded_as_nan(tmp_path, caplog):
     assert told.startswith("sad: the data set gives no 'trimap' to measure with; recorded as nan.")
 
 
+class Broken(Halving):
+    """Gives NaN in one pixel of the second image."""
+
+    count = 0
+
+    def test(self) -> None:
+        super().test()
+        self.count += 1
+        if self.count == 2:
+            self.result[0, 0, 3, 4] = float("nan")
+
+
+def test_a_result_that_is_not_finite_has_neither_figure_nor_picture(tmp_path, caplog):
+    settings = ValSettings(metrics={"psnr": {"type": "psnr"}}, save_img=True)
+    item = {"lq": torch.full((1, 3, 8, 9), 0.8), "gt": torch.zeros(1, 1, 8, 9)}
+    loader = [{**item, "lq_path": [f"{name}.png"]} for name in "abc"]
+    found = validate(Broken(), loader, {"name": "s"}, settings, Runtime(), Place(tmp_path, ""))
+    assert found.failures == ("b",)
+    assert [math.isnan(row["psnr"]) for row in found.table.rows] == [False, True, False]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "c.png"]
+    assert "b: recorded as nan" in caplog.text
+    assert "NaN or infinity in 1 of 72 values" in caplog.text
+
+
+def test_a_result_of_another_size_than_its_ground_truth_is_refused(tmp_path):
+    item = {"lq": torch.zeros(1, 3, 8, 9), "gt": torch.zeros(1, 1, 16, 18), "lq_path": ["a.png"]}
+    with pytest.raises(DataError, match=r"a: the result must have the size .* 16x18, got 8x9\."):
+        validate(Halving(), [item], {}, ValSettings(), Runtime(), Place(tmp_path, ""))
+
+
 def test_without_ground_truths_that_is_told_once(caplog):
     told = set()
     for name in "ab":

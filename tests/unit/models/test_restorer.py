@@ -13,6 +13,7 @@ from smoothkit.core.image_io import ImageIO
 from smoothkit.models import restorer as module
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.memory import bytes_per_pixel
+from smoothkit.models.predictor import Predictor
 from smoothkit.models.restorer import Restorer, RestorerSettings
 from support.networks import BASICSR
 
@@ -54,6 +55,19 @@ def test_tiles_give_the_whole_images_result() -> None:
     np.testing.assert_allclose(tiled, whole, atol=1e-5)
     cut = Restorer(jess(), settings=RestorerSettings(tile_size=37, tile_pad=0))(image)
     assert np.abs(cut - whole).max() > 1e-3
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_a_result_that_is_not_finite_is_refused(bad: float) -> None:
+    net = Doubling()
+    net.shift.data.fill_(bad)
+    for dtype in (np.uint8, np.uint16, np.float32):
+        with pytest.raises(DataError, match=r"Doubling: its result must be finite, got NaN or inf"):
+            Restorer(net)(noise(8, 8, 3, dtype=dtype))
+    with pytest.raises(DataError, match="in 768 of 768 values"):
+        Predictor("round")(net.eval(), torch.zeros(1, 3, 8, 8))
+    with pytest.raises(DataError, match="must be finite"):
+        Predictor("round", tile_size=4, tile_pad=0)(net.eval(), torch.zeros(1, 3, 8, 8))
 
 
 def test_the_result_is_the_networks() -> None:

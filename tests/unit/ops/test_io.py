@@ -203,3 +203,12 @@ def test_every_level_survives_the_way_to_float_and_back(dtype) -> None:
 def test_to_float_takes_stored_pixels_only() -> None:
     with pytest.raises(ValueError, match="got float32"):
         to_float(np.zeros((2, 2, 3), np.float32))
+
+
+@pytest.mark.parametrize("convert", [to_uint8, to_uint16])
+def test_values_that_are_no_number_have_no_level(convert) -> None:
+    image = np.full((2, 3), 0.5, np.float32)
+    for bad in (np.nan, np.inf, -np.inf):
+        image[1, 2] = bad
+        with pytest.raises(ValueError, match="holds NaN or infinity in 1 of 6 values"):
+            convert(image)

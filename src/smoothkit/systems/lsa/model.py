@@ -84,8 +84,10 @@ class MattingModel(RestorationModel):
                 "MattingTestDataset."
             )
         was_training = net.training
-        alpha = self.predictor(self._evaluated(net), batch["lq"], batch["trimap"])
-        net.train(was_training)
+        try:
+            alpha = self.predictor(self._evaluated(net), batch["lq"], batch["trimap"])
+        finally:
+            net.train(was_training)
         self._written = self.predictor.written(alpha)
         self.output = self._written if self.predictor.measures_rounded else alpha
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.signature import read_section
+from smoothkit.models.finite import finite
 from smoothkit.models.predictor import Rounding, quantise
 from smoothkit.ops.pad import pad_to
 from smoothkit.ops.upsample import guided_upsample
@@ -104,6 +105,7 @@ class MattingPredictor:
 
         Raises:
             ValueError: sizes that differ; more than one image where alpha is refined.
+            NotFiniteError: the network gives NaN or infinity.
         """
         if image.shape[-2:] != trimap.shape[-2:]:
             sizes = f"{tuple(image.shape[-2:])} and {tuple(trimap.shape[-2:])}"
@@ -165,12 +167,12 @@ class MattingPredictor:
         else:
             x, margin = pad_to(net.inputs(image, trimap), multiple_of=net.io.multiple_of), 0
         if self.refine is None or self.refine.steps < 2:
-            alpha = net(x).float().clamp(0, 1)
+            alpha = net(x).float()
         else:
             inside = None if self.refine.uses_border else _window(x, margin, height, width)
             alpha, _ = refined(net, x, self.refine, inside)
         alpha = alpha[..., margin : margin + height, margin : margin + width]
-        return _enforced(alpha, trimap, low=_LOW, high=_HIGH)
+        return _enforced(finite(alpha, net).clamp(0, 1), trimap, low=_LOW, high=_HIGH)
 
 
 @dataclass(frozen=True)
