@@ -1,7 +1,8 @@
 """Measure smoothed images against ground truths, in the protocols of the smoothing papers.
 
 OUT_DIR gets metrics.csv (a row an image), metrics.json (mean, spread, count) and gallery.html, the
-worst and the best images on a page that opens from disk. Exits with 2 where an image was skipped.
+worst and the best images on a page that opens from disk. Exits with 2 where an image was skipped or
+a ground truth or input has no result.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_text
 from smoothkit.data.protocols import Protocol
-from smoothkit.data.store import open_store
+from smoothkit.data.store import image_files, open_store
 
 if TYPE_CHECKING:
     from smoothkit.engine.folder_evaluation import Evaluation
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--num_gt", type=int, default=150, help="for voc; default: %(default)s")
     parser.add_argument("--title", help="of the tables; default: name of PRED_DIR")
     parser.add_argument("--out_dir", help="default: results/evaluation/TITLE")
-    parser.add_argument("--input_dir", help="inputs, to be shown in the gallery")
+    parser.add_argument("--input_dir", help="inputs, shown in the gallery; each needs a result")
     parser.add_argument("--num_shown", type=int, default=8, help="worst and best images shown")
     parser.add_argument("--lpips_weights", metavar="FILE", help="of AlexNet, if not found")
     parser.add_argument(
@@ -75,6 +76,10 @@ def evaluate(args: argparse.Namespace) -> int:
         open_store(getattr(args, option), option=f"--{option}")
     title = args.title or Path(args.pred_dir).resolve().name
     evaluation = evaluate_folders(section, metrics, title)
+    if args.input_dir:
+        held = {path.stem for path in image_files(args.pred_dir)}
+        lonely = [path for path in image_files(args.input_dir) if path.stem not in held]
+        evaluation.skipped += [f"{path}: has no result in {args.pred_dir}." for path in lonely]
     write(evaluation, args, metrics)
     print(evaluation.table.line())
     for reason in evaluation.skipped:

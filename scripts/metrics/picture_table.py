@@ -36,6 +36,8 @@ def main() -> int:
     args = parser.parse_args()
     columns = dict(args.columns)
     names = [path.stem for path in image_files(args.columns[-1][1])]
+    for folder in columns.values():  # all, since which rows are drawn changes with their number
+        results_of(folder, names)
     places = np.linspace(0, len(names) - 1, min(args.num_shown, len(names))).round().astype(int)
     write_image(args.out, picture_table(read_rows(columns, [names[i] for i in places]), args.cell))
     print(args.out)

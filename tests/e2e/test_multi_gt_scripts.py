@@ -118,8 +118,9 @@ def test_what_cannot_be_measured_is_named_and_counted(run_script, folder, capsys
     assert run_script(PSNR_SSIM, options) == 2
     err = capsys.readouterr().err
     assert told in err
-    assert "good: 1 left out" in err
-    assert Path("psnr_ssim_good.txt").read_text().splitlines()[-1] == "left out: 1"
+    count = 2 if damage is damage_name else 1  # then a set has no result, besides
+    assert f"good: {count} left out" in err
+    assert Path("psnr_ssim_good.txt").read_text().splitlines()[-1] == f"left out: {count}"
     assert run_script(PSNR_SSIM, f"{options} --on_error skip") == 0
     capsys.readouterr()
     assert run_script(PSNR_SSIM, f"{options} --strict") == 2
@@ -159,6 +160,32 @@ def test_methods_over_different_sets_are_told_apart(run_script, folder, capsys):
     told = capsys.readouterr()
     assert [line.split(" | ")[-1].strip(" |") for line in told.out.splitlines()[2:4]] == ["3", "4"]
     assert "over different sets" in told.err
+
+
+def test_sets_without_a_result_are_named(run_script, folder, capsys):
+    (folder / "good/0000-0-0_x4.png").unlink()
+    (folder / "good/0001-0-0_x4.png").unlink()
+    assert run_script(TABLE, f"{GIVEN} --restored good") == 2
+    err = capsys.readouterr().err
+    for name in ("0000-0-0", "0001-0-0"):
+        assert f"skipped: good: has no result of the set '{name}'." in err
+    assert run_script(TABLE, f"{GIVEN} --restored good --strict") == 2
+
+
+def test_one_equal_result_does_not_hide_the_others_in_the_mean(run_script, folder, capsys):
+    same = read_image(folder / "images/01/0000-0-0_01.png")
+    write_image(folder / "good/0000-0-0_x4.png", same)
+    assert run_script(TABLE, f"{GIVEN} --restored good --metrics psnr --out_dir o") == 0
+    assert "good: PSNR: 1 infinite values left out of the means" in capsys.readouterr().err
+    rows = list(csv.DictReader(Path("o/metrics.csv").read_text().splitlines()))
+    values = [float(row["psnr"]) for row in rows]
+    found = json.loads(Path("o/metrics.json").read_text())["good"]["psnr"]
+    assert found["mean"] == pytest.approx(np.mean([v for v in values if np.isfinite(v)]))
+    assert (np.isinf(values).sum(), found["left_out"], found["sets"]) == (1, 1, 4)
+    assert run_script(PSNR_SSIM, f"{GIVEN} --restored good") == 0
+    lines = Path("psnr_ssim_good.txt").read_text().splitlines()
+    assert lines[-1] == "PSNR: 1 infinite values left out of the means"
+    assert lines[-2].startswith(f"PSNR-avg all:{found['mean']:.4f} ")
 
 
 def test_ranges_of_sets_are_one_test_set(run_script, folder, capsys):

@@ -120,6 +120,8 @@ def tell(outcomes: Sequence[Outcome], on_error: str) -> int:
             print(f"skipped: {reason}", file=sys.stderr)
         if outcome.skipped:
             print(f"{outcome.title}: {len(outcome.skipped)} left out", file=sys.stderr)
+        for line in outcome.left_out_lines():
+            print(f"{outcome.title}: {line}", file=sys.stderr)
     is_whole = not any(outcome.skipped for outcome in outcomes)
     return 0 if is_whole or on_error == "skip" else 2
 

@@ -10,7 +10,13 @@ import numpy as np
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
-from smoothkit.data.protocols import Protocol, by_stem, ground_truth_name
+from smoothkit.data.protocols import (
+    Protocol,
+    by_stem,
+    ground_truth_name,
+    ground_truth_stem,
+    number_of,
+)
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, kind_fault, to_float
 from smoothkit.ops.tensor import Color, to_tensor
@@ -78,6 +84,17 @@ class SmoothingTestDataset(ImageDataset):
             item["gt"] = to_tensor(to_float(gt), self._color)
             item["gt_path"] = self._truths.path(truth)
         return item
+
+    def lonely_truths(self) -> list[str]:
+        """Paths of the ground truths that no input belongs to."""
+        if self._truths is None:
+            return []
+        wanted = {
+            ground_truth_stem(name, self._protocol, self._num_gt)
+            for name in self._inputs.names
+            if self._protocol != "voc" or number_of(name) is not None
+        }
+        return [self._truths.path(n) for stem, n in self._held.items() if stem not in wanted]
 
     def check(self) -> list[tuple[int, str]]:
         return check_each(self._inputs.names, self._check)

@@ -26,7 +26,8 @@ class Evaluation:
         data: the data set.
         names: file names of the results, in the order of the rows.
         indices: of the items, in the order of the rows.
-        skipped: what could not be measured, a line each.
+        skipped: what could not be measured, a line each: results that cannot be used, and ground
+            truths without a result.
     """
 
     table: Table
@@ -53,6 +54,8 @@ def evaluate_folders(
     """
     data = build_dataset(section)
     result = Evaluation(Table(title, list(metrics)), data)
+    folder = section["dataroot_lq"]
+    result.skipped += [f"{path}: has no result in {folder}." for path in data.lonely_truths()]
     told: set[str] = set()
     for index in tqdm(range(len(data)), unit="image", disable=not sys.stderr.isatty()):
         try:

@@ -8,10 +8,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import stdev
 from typing import Any
 
 from smoothkit.core.files import write_json, write_text
+from smoothkit.metrics.means import mean_of_finite
 
 
 @dataclass
@@ -79,11 +80,9 @@ def _shown(value: float) -> str:
 
 
 def _summary(values: Sequence[float]) -> dict[str, float]:
-    # Identical images have an infinite PSNR: part of a mean it would hide all others.
     finite = [value for value in values if math.isfinite(value)]
-    neither = math.inf if math.inf in values else math.nan
     return {
-        "mean": fmean(finite) if finite else neither,
+        "mean": mean_of_finite(values),
         "std": stdev(finite) if len(finite) > 1 else 0.0,
         "count": len(finite),
     }

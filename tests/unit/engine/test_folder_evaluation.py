@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
+from smoothkit.data.smoothing import SmoothingTestDataset
 from smoothkit.engine.folder_evaluation import Evaluation, evaluate_folders
 from smoothkit.engine.gallery import gallery
 from smoothkit.ops.io import write_image
@@ -59,6 +60,23 @@ def test_what_cannot_be_measured_is_skipped_by_name(folders: Path) -> None:
     assert "pred/2.png" in broken
     assert size.endswith("pred/3.png, 16x19, got 16x20.")
     assert missing.startswith(f"{folders / 'gt'}: has no ground truth '5' for 5.png")
+
+
+def test_ground_truths_without_a_result_are_named(folders: Path) -> None:
+    for number in (1, 2, 4):
+        (folders / f"pred/{number}.png").unlink()
+    found = evaluate(folders)
+    assert [row["image"] for row in found.table.rows] == list("356")
+    wanted = [f"{folders / 'gt'}/{n}.png: has no result in {folders / 'pred'}." for n in (1, 2, 4)]
+    assert found.skipped == wanted
+
+
+def test_a_ground_truth_of_several_inputs_needs_one_result(folders: Path) -> None:
+    for number in range(1, 6):
+        (folders / f"pred/{number}.png").rename(folders / f"pred/{number % 3}_{number}.png")
+    roots = {"dataroot_lq": str(folders / "pred"), "dataroot_gt": str(folders / "gt")}
+    data = SmoothingTestDataset(**roots, protocol="nks")
+    assert sorted(Path(path).stem for path in data.lonely_truths()) == ["3", "4", "5"]
 
 
 def test_an_empty_folder_is_refused(tmp_path: Path) -> None:

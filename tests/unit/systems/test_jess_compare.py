@@ -52,6 +52,20 @@ def test_pair_is_split_in_the_middle(pairs: Path) -> None:
     assert pair.name == "2"
 
 
+def test_an_equal_result_is_told_and_left_out_of_the_mean(pairs: Path) -> None:
+    for number in range(3):
+        pair = read_pair(pairs / f"test/{number}.png")
+        result = pair.gt if number == 0 else pair.gt + 0.1
+        write_image(pairs / f"net/{number}.png", to_uint8(result))
+    comparison = compare(
+        pairs / "train", pairs / "test", networks={"net": pairs / "net"}, grids={}, num_shown=1
+    )
+    score = comparison.scores["net"]
+    assert score.psnr == pytest.approx(20 * math.log10(255 / 26), abs=0.05)
+    assert score.left_out == 1
+    assert "net: 1 infinite values left out of the mean PSNR" in report(comparison)
+
+
 def test_pair_of_odd_width_is_refused(tmp_path: Path) -> None:
     write_image(tmp_path / "p.png", np.zeros((4, 7, 3), np.uint8))
     with pytest.raises(DataError, match=r"p\.png: a pair has an even width, got 7x4"):

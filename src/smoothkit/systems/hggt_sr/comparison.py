@@ -6,7 +6,6 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from smoothkit.core.files import write_json, write_text
 from smoothkit.core.html import grid, page
 from smoothkit.engine.report_charts import STYLE, Line, Point, line_chart
+from smoothkit.metrics.means import mean_of_finite
 from smoothkit.systems.hggt_sr.measures import LOWER_IS_BETTER
 from smoothkit.systems.hggt_sr.multi_gt import Outcome, SetResult
 
@@ -23,22 +23,26 @@ _DRAWS = 2000
 def summary(outcome: Outcome, metric: str, *, seed: int = 0) -> dict[str, float]:
     """Means over the sets of the best, mean and worst value over positives, and an interval.
 
-    The interval holds 95 % of the means of sets drawn anew with replacement (bootstrap).
+    The interval holds 95 % of the means of sets drawn anew with replacement (bootstrap). Infinite
+    values, of results that equal a ground truth, are left out; ``left_out`` counts them.
     """
     values = [list(found.values[metric].values()) for found in outcome.sets]
     best, worst = (min, max) if metric in LOWER_IS_BETTER else (max, min)
-    means = np.array([fmean(v) for v in values])
+    means = np.array([found.mean(metric) for found in outcome.sets])
+    finite = means[np.isfinite(means)]
+    means = finite if len(finite) else means
     rng = np.random.default_rng(seed)
     drawn = means[rng.integers(len(means), size=(_DRAWS, len(means)))].mean(axis=1)
-    # The nearest drawn value: between two of which one is infinite there is none.
+    # The nearest drawn value: between two infinite ones there is none.
     low, high = np.quantile(drawn, (0.025, 0.975), method="nearest")
     return {
         "mean": float(means.mean()),
         "low": float(low),
         "high": float(high),
-        "best": fmean(map(best, values)),
-        "worst": fmean(map(worst, values)),
+        "best": mean_of_finite(map(best, values)),
+        "worst": mean_of_finite(map(worst, values)),
         "sets": len(values),
+        "left_out": outcome.num_left_out(metric),
     }
 
 

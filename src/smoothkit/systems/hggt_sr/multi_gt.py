@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import fmean
 
 import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files
+from smoothkit.metrics.means import mean_of_finite, num_left_out
 from smoothkit.ops.io import read_image
 from smoothkit.ops.label_votes import NAMES, POSITIVE
 from smoothkit.systems.hggt_sr.labels import Labels
@@ -38,8 +37,8 @@ class SetResult:
     values: Mapping[str, Mapping[str, float]]
 
     def mean(self, metric: str) -> float:
-        """Over the positives."""
-        return fmean(self.values[metric].values())
+        """Over the positives that the result does not equal."""
+        return mean_of_finite(self.values[metric].values())
 
 
 @dataclass
@@ -60,7 +59,20 @@ class Outcome:
 
     def mean(self, metric: str) -> float:
         """Mean over the sets of their means."""
-        return fmean(s.mean(metric) for s in self.sets) if self.sets else math.nan
+        return mean_of_finite(s.mean(metric) for s in self.sets)
+
+    def num_left_out(self, metric: str) -> int:
+        """How many values the means leave out: those of results that equal their ground truth."""
+        return num_left_out(v for s in self.sets for v in s.values[metric].values())
+
+    def left_out_lines(self) -> list[str]:
+        """What to say of that, a line for each metric that it happened to."""
+        counts = {metric: self.num_left_out(metric) for metric in self.metrics}
+        return [
+            f"{metric.upper()}: {count} infinite values left out of the means"
+            for metric, count in counts.items()
+            if count
+        ]
 
 
 def multi_gt(
@@ -114,7 +126,25 @@ def multi_gt(
             outcome.skipped.append(f"{path}: is of the set of {first}. Move one away.")
         else:
             outcome.sets.append(found)
+        if number == len(names):
+            outcome.skipped += _missing(folder, names, labels, rows, suffix)
         yield number, len(names), outcome
+
+
+def _missing(
+    folder: str,
+    names: Sequence[str],
+    labels: Labels,
+    rows: Mapping[str, int],
+    suffix: str | None,
+) -> list[str]:
+    """Sets with a positive of which the folder has no result, a line each."""
+    held = {_set_name(Path(name).stem, suffix, rows) for name in names}
+    return [
+        f"{folder}: has no result of the set '{name}'."
+        for name, row in rows.items()
+        if name not in held and POSITIVE in labels.codes[row].tolist()
+    ]
 
 
 def _rows_by_name(labels: Labels) -> dict[str, int]:
@@ -136,7 +166,9 @@ def _of_set(
     measure: Measure,
     suffix: str | None,
 ) -> SetResult:
-    name = _set_name(path, suffix, rows)
+    name = _set_name(path.stem, suffix, rows)
+    if name is None:
+        raise DataError(f"{path}: its name does not end in '_{suffix}'.")
     if name not in rows:
         raise DataError(
             f"{path}: no labels are called '{name}'. Name results <set>.png or <set>_<suffix>.png."
@@ -172,13 +204,12 @@ def _of_set(
     return SetResult(name, words, named)
 
 
-def _set_name(path: Path, suffix: str | None, known: Container[str]) -> str:
+def _set_name(stem: str, suffix: str | None, known: Container[str]) -> str | None:
+    """The set that a result is of; None where its name does not end in the suffix."""
     if suffix is None:
-        is_plain = path.stem in known or "_" not in path.stem
-        return path.stem if is_plain else path.stem.rpartition("_")[0]
-    if not path.stem.endswith(f"_{suffix}"):
-        raise DataError(f"{path}: its name does not end in '_{suffix}'.")
-    return path.stem.removesuffix(f"_{suffix}")
+        is_plain = stem in known or "_" not in stem
+        return stem if is_plain else stem.rpartition("_")[0]
+    return stem.removesuffix(f"_{suffix}") if stem.endswith(f"_{suffix}") else None
 
 
 def text_report(outcome: Outcome, heading: str, dataset: str | None = None) -> str:
@@ -201,7 +232,7 @@ def text_report(outcome: Outcome, heading: str, dataset: str | None = None) -> s
         ]
         lines.append(_averages(outcome.metrics, found.mean))
     left_out = [f"left out: {len(outcome.skipped)}"] if outcome.skipped else []
-    return "\n".join([*lines, all_line(outcome), *left_out]) + "\n"
+    return "\n".join([*lines, all_line(outcome), *outcome.left_out_lines(), *left_out]) + "\n"
 
 
 def all_line(outcome: Outcome) -> str:

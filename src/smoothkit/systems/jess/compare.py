@@ -19,6 +19,7 @@ from smoothkit.core.files import write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files, results_of
 from smoothkit.engine.picture_table import centre, picture_table
+from smoothkit.metrics.means import mean_of_finite, num_left_out
 from smoothkit.metrics.smoothing import psnr, ssim
 from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
@@ -52,10 +53,22 @@ class Pair:
 
 @dataclass(frozen=True)
 class Score:
-    """Means over the test pairs; PSNR in dB."""
+    """Means over the test pairs; PSNR in dB.
+
+    Args:
+        left_out: pairs whose result equals the ground truth: their PSNR is infinite, and in no
+            mean.
+    """
 
     psnr: float
     ssim: float
+    left_out: int = 0
+
+    @classmethod
+    def of(cls, values: Sequence[tuple[float, float]]) -> Score:
+        """Of the PSNR and SSIM of each pair."""
+        psnrs, ssims = zip(*values, strict=True)
+        return cls(mean_of_finite(psnrs), mean_of_finite(ssims), num_left_out(psnrs))
 
 
 @dataclass(frozen=True)
@@ -127,8 +140,8 @@ def compare(
         return values, {**images, TRUTH: pair.gt} if path in shown else {}
 
     outcomes = list(in_threads(assess, paths))
-    means = np.mean([values for values, _ in outcomes], axis=0).tolist()
-    scores = {name: Score(*mean) for name, mean in zip(methods, means, strict=True)}
+    by_method = zip(*(values for values, _ in outcomes), strict=True)
+    scores = {name: Score.of(values) for name, values in zip(methods, by_method, strict=True)}
     pictures = [images for _, images in outcomes if images]
     return Comparison(settings, scores, len(paths), pictures)
 
@@ -138,7 +151,7 @@ def tune(name: str, grid: Mapping[str, Sequence[float]], pairs: Sequence[Pair]) 
 
     def quality(settings: Mapping[str, float]) -> float:
         smoother = _filtered(name, settings)
-        return float(np.mean([measure(smoother(pair), pair)[0] for pair in pairs]))
+        return mean_of_finite(measure(smoother(pair), pair)[0] for pair in pairs)
 
     candidates = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     qualities = list(in_threads(quality, candidates))
@@ -170,6 +183,11 @@ def report(comparison: Comparison) -> str:
     for name, score in comparison.scores.items():
         chosen = " ".join(f"{k}={v:g}" for k, v in comparison.settings.get(name, {}).items())
         lines.append(f"{name:<18}{score.psnr:8.2f}{score.ssim:9.4f}  {chosen}".rstrip())
+    lines += [
+        f"{name}: {score.left_out} infinite values left out of the mean PSNR"
+        for name, score in comparison.scores.items()
+        if score.left_out
+    ]
     return "\n".join([*lines, f"means over {comparison.num_test} test pairs"])
 
 
