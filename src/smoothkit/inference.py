@@ -1,7 +1,8 @@
 """``python -m smoothkit.inference``: a trained network on any image or folder of images.
 
 Kind and size of the network are read from the weights where they tell. Images keep their format,
-depth and alpha; a second run makes only what is missing.
+depth and alpha; a second run makes only what is missing or was made of other images or weights or
+with other settings.
 """
 
 from __future__ import annotations
@@ -59,12 +60,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
+    from smoothkit.core.weights import find_checkpoint
     from smoothkit.models.load import load_model
 
     setup_logging()
+    network = _network(args)
     restorer = load_model(
         args.model_path,
-        network=_network(args),
+        network=network,
         device=args.device,
         amp=args.amp,
         color=args.color,
@@ -72,7 +75,20 @@ def _run(args: argparse.Namespace) -> int:
         tile_size=args.tile_size,
         tile_pad=args.tile_pad,
     )
-    return pictures.run(args, lambda image: restorer.restore(image, "bgr"))
+    settings = {
+        "network": network,
+        "color": restorer.settings.color,
+        "rounding": restorer.settings.rounding,
+        "tile_size": args.tile_size,
+        "tile_pad": args.tile_pad,
+        "precision": str(restorer.settings.dtype).removeprefix("torch."),
+    }
+    return pictures.run(
+        args,
+        lambda image: restorer.restore(image, "bgr"),
+        weights={"model": find_checkpoint(args.model_path)},
+        settings=settings,
+    )
 
 
 def _network(args: argparse.Namespace) -> Any:

@@ -15,6 +15,7 @@ from PIL import Image
 import smoothkit
 from smoothkit.__main__ import main as command
 from smoothkit.archs import build_network
+from smoothkit.data.provenance import NOTE
 from smoothkit.inference import main
 from smoothkit.models.restorer import Restorer
 from smoothkit.ops.filters import apply_filter
@@ -48,7 +49,8 @@ def infer(*args: str) -> int:
 
 
 def results(folder: str = "out") -> list[str]:
-    return sorted(str(p.relative_to(folder)) for p in Path(folder).rglob("*") if p.is_file())
+    files = (p for p in Path(folder).rglob("*") if p.is_file() and p.name != NOTE)
+    return sorted(str(p.relative_to(folder)) for p in files)
 
 
 def test_a_folder_keeps_its_names_and_formats(work):
@@ -77,6 +79,61 @@ def test_a_second_run_makes_only_what_is_missing(work, capfd):
     assert "1 made, 2 already there" in capfd.readouterr().err
     infer("--input", "in", "--output", "out", "--overwrite")
     assert all(os.stat(f"out/{name}").st_mtime_ns > after[name] for name in after)
+
+
+def test_results_of_other_weights_are_made_anew(work, capfd):
+    assert infer("--input", "in", "--output", "out") == 0
+    torch.manual_seed(1)
+    net = build_network({"type": "JESSNet", "dim": 8, "num_block": 2})
+    torch.save({"net": net.state_dict()}, "V.pth")
+    capfd.readouterr()
+    assert main(["-m", "V.pth", "-i", "in", "-o", "out"]) == 0
+    err = capfd.readouterr().err
+    assert "out: 3 results are made anew; what changed: weights W.pth, now V.pth." in err
+    assert "3 made, 0 already there" in err
+    expected = smoothkit.load_model("V.pth")(read_image("in/a.png")[..., ::-1])[..., ::-1]
+    np.testing.assert_array_equal(read_image("out/a.png"), expected)
+    assert main(["-m", "V.pth", "-i", "in", "-o", "out"]) == 0
+    assert "0 made, 3 already there" in capfd.readouterr().err
+
+
+def test_results_of_another_image_or_setting_are_made_anew(work, capfd):
+    assert infer("--input", "in", "--output", "out") == 0
+    write(Path("in/a.png"), 255 - noise(20, 30, 3))
+    capfd.readouterr()
+    assert infer("--input", "in", "--output", "out") == 0
+    err = capfd.readouterr().err
+    assert "out: 1 result is made anew; what changed: image a.png." in err
+    assert "1 made, 2 already there" in err
+    assert infer("--input", "in", "--output", "out", "--color", "rgb") == 0
+    err = capfd.readouterr().err
+    assert "3 results are made anew; what changed: settings (color bgr, now rgb)" in err
+
+
+def test_files_without_a_note_are_not_replaced(work, capfd):
+    write(Path("out/sub/b.jpg"), noise(5, 5, 3))
+    before = Path("out/sub/b.jpg").read_bytes()
+    assert infer("--input", "in", "--output", "out") == 2
+    assert "out/sub/b.jpg: is there already, and no note tells" in capfd.readouterr().err
+    assert results() == ["sub/b.jpg"]
+    assert Path("out/sub/b.jpg").read_bytes() == before
+    assert infer("--input", "in", "--output", "out", "--overwrite") == 0
+    assert Path("out/sub/b.jpg").read_bytes() != before
+    assert infer("--input", "in", "--output", "out") == 0
+
+
+def test_a_filter_with_another_setting_is_made_anew(work, capfd):
+    for words, line in (
+        (["lam=0.02"], "3 made, 0 already there"),
+        ([], "0 made, 3 already there"),  # which is the default
+        (["lam=0.5"], "what changed: settings (lam 0.02, now 0.5)"),
+    ):
+        assert command(["filter", "l0", *words, "-i", "in", "-o", "out"]) == 0
+        assert line in capfd.readouterr().err
+    expected = apply_filter("l0", read_image("in/a.png"), {"lam": 0.5})
+    np.testing.assert_array_equal(read_image("out/a.png"), expected)
+    assert command(["filter", "rtv", "-i", "in", "-o", "out"]) == 0
+    assert "settings (filter l0, now rtv;" in capfd.readouterr().err
 
 
 def test_unreadable_files_are_named_and_skipped(work, capfd):

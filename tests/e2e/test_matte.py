@@ -11,6 +11,7 @@ import torch
 
 from smoothkit.__main__ import main as command
 from smoothkit.archs import build_network
+from smoothkit.data.provenance import NOTE
 from smoothkit.inference import main as infer
 from smoothkit.ops.io import to_float
 from smoothkit.systems.lsa.foreground import checkerboard
@@ -58,7 +59,8 @@ def matte(*args: str) -> int:
 
 
 def results() -> list[str]:
-    return sorted(str(p.relative_to("out")) for p in Path("out").rglob("*") if p.is_file())
+    files = (p for p in Path("out").rglob("*") if p.is_file() and p.name != NOTE)
+    return sorted(str(p.relative_to("out")) for p in files)
 
 
 def test_a_folder_of_images_and_trimaps_gives_alphas(work):
@@ -106,6 +108,38 @@ def test_a_second_run_makes_only_what_is_missing(work, caplog):
     assert matte(*args) == 0
     assert Path("out/composite/a.png").exists()
     assert Path("out/sub/b.png").stat().st_mtime_ns == before
+
+
+def test_mattes_of_another_trimap_checkpoint_or_setting_are_made_anew(work, capfd):
+    def lines(*args: str) -> str:
+        capfd.readouterr()
+        assert matte("-i", "in", *args) == 0
+        return capfd.readouterr().err
+
+    assert "2 made, 0 already there" in lines("--mask", "masks")
+    assert "what changed: settings (erode 15, now 3)" in lines("--mask", "masks", "--erode", "3")
+    assert "what changed: mask a.png, now none" in lines("--trimap", "trimaps")
+    write(Path("trimaps/a.png"), thirds(40, 50)[:, ::-1])
+    told = lines("--trimap", "trimaps")
+    assert "out: 1 result is made anew; what changed: trimap a.png." in told
+    assert "1 made, 1 already there" in told
+    content = torch.load("W.pth", weights_only=True)
+    torch.save({**content, "epoch": 2}, "W.pth")
+    assert "what changed: weights W.pth" in lines("--trimap", "trimaps")
+    assert "0 made, 2 already there" in lines("--trimap", "trimaps", "--device", "cpu")
+
+
+def test_a_composite_before_another_background_is_made_anew(work, capfd):
+    for name, level in (("x.png", 50), ("y.png", 200)):
+        write(Path(name), np.full((40, 50, 3), level, np.uint8))
+    args = "-i", "in/a.png", "--trimap", "trimaps/a.png", "--composite"
+    change = "what changed: background x.png, now y.png"
+    for background, told in (("x.png", "1 made"), ("y.png", change)):
+        assert matte(*args, background) == 0
+        assert told in capfd.readouterr().err
+    assert (read("out/composite/a.png")[:, -16:] == 200).all()
+    assert matte(*args, "checkerboard") == 0
+    assert "what changed: background y.png, now none" in capfd.readouterr().err
 
 
 def test_a_mask_becomes_a_trimap(work):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
 from smoothkit.cli.arguments import add_pictures
 
@@ -32,4 +34,15 @@ def run(args: argparse.Namespace) -> int:
     setup_logging()
     settings = dict(parse_setting(text) for text in args.settings)
     check_filter(args.name, settings)
-    return pictures.run(args, lambda image: apply_filter(args.name, image, settings))
+    return pictures.run(
+        args,
+        lambda image: apply_filter(args.name, image, settings),
+        settings={"filter": args.name, **_complete(args.name, settings)},
+    )
+
+
+def _complete(name: str, settings: Mapping[str, float]) -> dict[str, Any]:
+    """The settings of a filter with its defaults, which another version may have changed."""
+    from smoothkit.ops.filters import settings_of
+
+    return {**settings_of(name), **settings}

@@ -1,7 +1,8 @@
 """Find the alpha mattes of images with trimaps, by a trained matting network.
 
 A trimap (0 background, 128 unknown, 255 foreground) has the name of its image, with any extension;
-so has a rough mask, of whose outline a trimap is made. A second run makes only what is missing.
+so has a rough mask, of whose outline a trimap is made. A second run makes only what is missing or
+was made of other images or weights or with other settings.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smoothkit.cli.arguments import Gather, add_arithmetic, add_pictures, whole_number
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from smoothkit.cli.pictures import Job
-
+    from smoothkit.systems.lsa.matting import Matting
 
 log = logging.getLogger(__name__)
 
@@ -133,10 +134,12 @@ def run(args: argparse.Namespace) -> int:
 
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
+    from smoothkit.core.weights import find_checkpoint
+    from smoothkit.data.provenance import Note, Origin
     from smoothkit.systems.lsa.mattes import check_size
     from smoothkit.systems.lsa.matting import load_matting
     from smoothkit.systems.lsa.predict import MattingPredictor
-    from smoothkit.systems.lsa.preview import Cutouts
+    from smoothkit.systems.lsa.preview import CHECKERBOARD, Cutouts
 
     setup_logging()
     jobs = _jobs(args)
@@ -157,7 +160,9 @@ def run(args: argparse.Namespace) -> int:
         border=not args.no_border,
         refine=refine if args.refine else None,
     )
+    what = "mask" if args.trimap is None else "trimap"
     matting = load_matting(args.model_path, device=args.device, amp=args.amp, predictor=predictor)
+    settings, checkpoint = _settings(args, matting), find_checkpoint(args.model_path)
 
     def make(job: Job) -> dict[Path, np.ndarray]:
         image = pictures.read_whole(job.source)
@@ -167,8 +172,40 @@ def run(args: argparse.Namespace) -> int:
         alpha = matting(image, trimap)
         return {job.target: _levels(alpha, args.bits), **cutouts(job.target, image, alpha)}
 
+    def origins(job: Job, note: Note) -> dict[Path, Origin]:
+        inputs = {"image": note.file(job.source), what: note.file(find_trimap(job.source))}
+        weights = {"model": note.file(checkpoint)}
+        found = {job.target: Origin(inputs, weights, settings)}
+        for path in job.others:
+            behind = cutouts.background_of(path)
+            if behind is None:
+                found[path] = found[job.target]
+            elif behind == CHECKERBOARD:
+                found[path] = Origin(inputs, weights, {**settings, "background": behind})
+            else:
+                found[path] = Origin({**inputs, "background": note.file(behind)}, weights, settings)
+        return found
+
     jobs = [replace(job, others=cutouts.paths(job.target)) for job in jobs]
-    return pictures.make(jobs, args, make, kept=[*given, Path(args.composite or ".")])
+    return pictures.make(jobs, args, make, origins, kept=[*given, Path(args.composite or ".")])
+
+
+def _settings(args: argparse.Namespace, matting: Matting) -> dict[str, Any]:
+    """What mattes depend on besides files."""
+    names = [
+        "bits",
+        "no_border",
+        "views",
+        "permutations",
+        "scales",
+        "refine",
+        "max_size",
+        "upsampling",
+    ]
+    names += ["refine_lr", "refine_stages"] if args.refine else []
+    names += ["levels"] if args.mask is None else ["erode", "dilate"]
+    precision = str(matting.dtype).removeprefix("torch.")
+    return {**{name: getattr(args, name) for name in names}, "precision": precision}
 
 
 def _jobs(args: argparse.Namespace) -> list[Job]:

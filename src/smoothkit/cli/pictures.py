@@ -9,13 +9,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from smoothkit.core.devices import is_broken, refuse_device_failure
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import check_name, remove_leftovers, write_bytes
+from smoothkit.core.files import check_name, remove_leftovers
+from smoothkit.data.provenance import Note, Origin, Standing, told
 from smoothkit.data.store import FolderStore
 from smoothkit.ops.io import SUFFIXES, encode_image, read_image
 
@@ -40,29 +42,43 @@ class Job:
     others: tuple[Path, ...] = ()
 
     @property
-    def is_done(self) -> bool:
-        """True where nothing is missing."""
-        return all(os.path.exists(path) for path in (self.target, *self.others))
+    def results(self) -> tuple[Path, ...]:
+        """Every file that is made."""
+        return (self.target, *self.others)
 
 
-def run(args: argparse.Namespace, function: Callable[[np.ndarray], np.ndarray]) -> int:
-    """Make the results that are missing; 2 if an input could not be used.
+def run(
+    args: argparse.Namespace,
+    function: Callable[[np.ndarray], np.ndarray],
+    *,
+    weights: Mapping[str, str | Path] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> int:
+    """Make the results that are missing or outdated; 2 if an input could not be used.
 
     Args:
         args: with the options of ``cli.arguments.add_pictures``.
         function: BGR, BGRA or grey array to one of the same kind and type.
+        weights: files that results depend on, by what they are.
+        settings: what else they depend on.
 
     Raises:
         DataError: no input, or a result cannot be written (which would not get better).
     """
+
+    def origins(job: Job, note: Note) -> dict[Path, Origin]:
+        files = {role: note.file(path) for role, path in (weights or {}).items()}
+        return {job.target: Origin({"image": note.file(job.source)}, files, settings or {})}
+
     jobs = plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
-    return make(jobs, args, lambda job: {job.target: function(read_whole(job.source))})
+    return make(jobs, args, lambda job: {job.target: function(read_whole(job.source))}, origins)
 
 
 def make(
     jobs: Sequence[Job],
     args: argparse.Namespace,
     function: Callable[[Job], Mapping[Path, np.ndarray]],
+    origins: Callable[[Job, Note], Mapping[Path, Origin]],
     kept: Iterable[Path] = (),
 ) -> int:
     """``run`` with a function from a job to the images of its result files.
@@ -71,16 +87,29 @@ def make(
         jobs: what to make.
         args: as for ``run``.
         function: called for each job.
+        origins: what each result of a job is made from.
         kept: files that are read besides, such as masks, which no result may replace.
 
     Raises:
         DataError: as ``run``, two inputs would get one file, or a result would replace what is
-            read.
+            read, or a file that no note tells of.
     """
+    _refuse_clashes(jobs, kept)
+    with Note(args.output) as note:
+        missing = _to_make(jobs, args, note, origins)
+        for folder in {path.parent for job in missing for path in job.results}:
+            remove_leftovers(folder)
+        failures = _make(missing, function, note, origins)
+    made, there = len(missing) - failures, len(jobs) - len(missing)
+    log.info("%d made, %d already there, %d skipped: %s", made, there, failures, args.output)
+    return 2 if failures else 0
+
+
+def _refuse_clashes(jobs: Sequence[Job], kept: Iterable[Path]) -> None:
     read = {path.resolve() for path in (*(job.source for job in jobs), *kept)}
     owners: dict[Path, Path] = {}
     for job in jobs:
-        for path in (job.target, *job.others):
+        for path in job.results:
             if path.resolve() in read:
                 raise DataError(f"{path}: is read, and a result would replace it. Give another -o.")
             if owners.setdefault(path, job.source) != job.source:
@@ -88,14 +117,57 @@ def make(
                     f"{job.source}: would get {path}, which is a result of {owners[path]}. "
                     "Rename one."
                 )
-    missing = [job for job in jobs if args.overwrite or not job.is_done]
-    for folder in {path.parent for job in missing for path in (job.target, *job.others)}:
-        remove_leftovers(folder)
+
+
+def _to_make(
+    jobs: Sequence[Job],
+    args: argparse.Namespace,
+    note: Note,
+    origins: Callable[[Job, Note], Mapping[Path, Origin]],
+) -> list[Job]:
+    """The jobs with a result that is missing or outdated, or all where they are to be."""
+    if args.overwrite:
+        return list(jobs)
+    note.refuse_unknown(
+        (path for job in jobs for path in job.results),
+        "Give another -o, or --overwrite to replace what is there.",
+    )
+    missing, standings = [], []
+    for job in jobs:
+        found = _standings(job, note, origins)
+        if any(standing.kind != "current" for standing in found):
+            missing.append(job)
+            standings += [s for s in found if s.kind == "outdated"][:1]
+    for line in told(standings, args.output):
+        log.info("%s", line)
+    return missing
+
+
+def _standings(
+    job: Job, note: Note, origins: Callable[[Job, Note], Mapping[Path, Origin]]
+) -> list[Standing]:
+    if not any(path.exists() for path in job.results):
+        return [Standing("missing")]
+    try:
+        wanted = origins(job, note)
+    except DataError:  # an input that is gone or unreadable, which is told where it is made
+        return [Standing("missing")]
+    return [note.standing(path, wanted[path]) for path in job.results]
+
+
+def _make(
+    missing: Sequence[Job],
+    function: Callable[[Job], Mapping[Path, np.ndarray]],
+    note: Note,
+    origins: Callable[[Job, Note], Mapping[Path, Origin]],
+) -> int:
+    """Make the results of the jobs; the number of those that could not be."""
     failures = 0
     for job in tqdm(missing, unit="image", disable=not sys.stderr.isatty()):
         try:
-            for path in (job.target, *job.others):
+            for path in job.results:
                 check_name(path)
+            wanted = origins(job, note)  # first: of what is read, not of what it becomes meanwhile
             images = function(job)
             contents = {
                 path: encode_image(image, path.suffix, name=str(path))
@@ -115,10 +187,8 @@ def make(
             failures += 1
             continue
         for path, content in contents.items():
-            write_bytes(path, content)
-    made, there = len(missing) - failures, len(jobs) - len(missing)
-    log.info("%d made, %d already there, %d skipped: %s", made, there, failures, args.output)
-    return 2 if failures else 0
+            note.write(path, content, wanted[path])
+    return failures
 
 
 def plan(

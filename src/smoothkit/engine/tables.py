@@ -12,7 +12,7 @@ from statistics import stdev
 from typing import Any
 
 from smoothkit.core.files import write_json, write_text
-from smoothkit.metrics.means import mean_of_finite
+from smoothkit.ops.means import mean_of_finite
 
 
 @dataclass

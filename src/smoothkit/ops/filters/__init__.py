@@ -12,6 +12,7 @@ from smoothkit.ops.filters.apply import (
     check_filter,
     describe_filters,
     parse_setting,
+    settings_of,
 )
 from smoothkit.ops.filters.bilateral import bilateral, bilateral_opencv
 from smoothkit.ops.filters.grid import Candidate, parse_candidate, parse_grid
@@ -43,5 +44,6 @@ __all__ = [
     "rolling_guidance_opencv",
     "rtv",
     "sd",
+    "settings_of",
     "wls",
 ]

@@ -81,10 +81,14 @@ def parse_setting(text: str) -> tuple[str, float]:
         raise OptionError(told if equals else f"{told} Folders go behind --input.") from error
 
 
+def settings_of(name: str) -> dict[str, Any]:
+    """The settings of a filter with their defaults."""
+    return {p.name: p.default for p in parameters(_BY_NAME[name]).values() if p.name != "image"}
+
+
 def describe_filters() -> str:
     """One line per filter: its settings with their defaults."""
     return "\n".join(
-        f"  {name}: "
-        + " ".join(f"{p.name}={p.default}" for p in parameters(f).values() if p.name != "image")
-        for name, f in _BY_NAME.items()
+        f"  {name}: " + " ".join(f"{key}={value}" for key, value in settings_of(name).items())
+        for name in _BY_NAME
     )

@@ -13,7 +13,7 @@ import numpy as np
 from smoothkit.core.files import write_json, write_text
 from smoothkit.core.html import grid, page
 from smoothkit.engine.report_charts import STYLE, Line, Point, line_chart
-from smoothkit.metrics.means import mean_of_finite
+from smoothkit.ops.means import mean_of_finite
 from smoothkit.systems.hggt_sr.measures import LOWER_IS_BETTER
 from smoothkit.systems.hggt_sr.multi_gt import Outcome, SetResult
 

@@ -12,9 +12,9 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files
-from smoothkit.metrics.means import mean_of_finite, num_left_out
 from smoothkit.ops.io import read_image
 from smoothkit.ops.label_votes import NAMES, POSITIVE
+from smoothkit.ops.means import mean_of_finite, num_left_out
 from smoothkit.systems.hggt_sr.labels import Labels
 from smoothkit.systems.hggt_sr.pictures import Pictures
 

@@ -19,10 +19,10 @@ from smoothkit.core.files import write_json
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files, results_of
 from smoothkit.engine.picture_table import centre, picture_table
-from smoothkit.metrics.means import mean_of_finite, num_left_out
 from smoothkit.metrics.smoothing import psnr, ssim
 from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
+from smoothkit.ops.means import mean_of_finite, num_left_out
 from smoothkit.ops.tensor import to_tensor
 
 INPUT, TRUTH = "textured input", "ground truth"

@@ -42,7 +42,7 @@ class Cutouts:
     ) -> None:
         self._out_dir = Path(out_dir)
         self._has_foreground, self._is_deep = has_foreground, is_deep
-        self._has_composite = background is not None
+        self._background_name = background
         self._picture: np.ndarray | None = None
         if has_foreground or background is not None:
             multilevel_estimator()  # before a long run, not at the end of its first image
@@ -52,8 +52,14 @@ class Cutouts:
     def paths(self, alpha_path: Path) -> tuple[Path, ...]:
         """The files that belong to an alpha's."""
         inside = alpha_path.relative_to(self._out_dir).with_suffix(".png")
-        folders = {"foreground": self._has_foreground, "composite": self._has_composite}
+        has_composite = self._background_name is not None
+        folders = {"foreground": self._has_foreground, "composite": has_composite}
         return tuple(self._out_dir / name / inside for name, wanted in folders.items() if wanted)
+
+    def background_of(self, path: Path) -> str | None:
+        """The image file or ``checkerboard`` in one of the pictures; None in a foreground's."""
+        is_composite = path.is_relative_to(self._out_dir / "composite")
+        return self._background_name if is_composite else None
 
     def __call__(
         self, alpha_path: Path, image: np.ndarray, alpha: np.ndarray
@@ -74,7 +80,7 @@ class Cutouts:
         if self._has_foreground:
             is_deep = self._is_deep or image.dtype == np.uint16
             pictures.append(with_alpha(foreground, alpha, depth=16 if is_deep else 8))
-        if self._has_composite:
+        if self._background_name is not None:
             background = self._background(*alpha.shape)
             pictures.append(to_uint8(composite(foreground, background, alpha)))
         return dict(zip(paths, pictures, strict=True))

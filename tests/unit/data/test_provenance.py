@@ -1,0 +1,131 @@
+"""Notes of what the files of a folder were made from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+
+from smoothkit.core.errors import DataError
+from smoothkit.data import provenance
+from smoothkit.data.provenance import NOTE, Note, Origin, told
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """``a.png`` and weights outside, and ``out/r.png`` noted as made from them."""
+    (tmp_path / "a.png").write_bytes(b"image")
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    for name in ("a.png", "w.pth"):  # old enough to be believed
+        os.utime(tmp_path / name, (1e9, 1e9))
+    with Note(tmp_path / "out") as note:
+        note.write(tmp_path / "out/sub/r.png", b"result", origin(tmp_path, note))
+    return tmp_path
+
+
+def origin(root: Path, note: Note, weights: str = "w.pth", **settings: object) -> Origin:
+    files = {"model": note.file(root / weights)}
+    return Origin({"image": note.file(root / "a.png")}, files, {"lam": 0.5, **settings})
+
+
+def standing(root: Path, folder: str = "out", **changes: object) -> provenance.Standing:
+    with Note(root / folder) as note:
+        return note.standing(root / folder / "sub/r.png", origin(root, note, **changes))
+
+
+def test_a_result_of_the_same_content_and_settings_is_current(folder: Path) -> None:
+    assert standing(folder).kind == "current"
+    shutil.copytree(folder / "out", folder / "copy")  # other times, other inodes
+    assert standing(folder, "copy").kind == "current"
+    os.utime(folder / "a.png", (1e9 + 5, 1e9 + 5))
+    assert standing(folder).kind == "current"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"lam": 0.02}, "settings (lam 0.5, now 0.02)"),
+        ({"new": True}, "settings (new none, now true)"),
+        ({"weights": "v.pth"}, "weights w.pth, now v.pth"),
+    ],
+)
+def test_a_result_made_from_something_else_is_outdated(folder: Path, change: dict, why: str):
+    (folder / "v.pth").write_bytes(b"others")
+    found = standing(folder, **change)
+    assert (found.kind, found.why) == ("outdated", why)
+    (line,) = told([found], "out")
+    assert line == f"out: 1 result is made anew; what changed: {why}."
+
+
+def test_an_input_of_another_content_and_the_same_size_is_told(folder: Path) -> None:
+    (folder / "a.png").write_bytes(b"IMAGE")
+    assert standing(folder).why == "image a.png"
+
+
+def test_files_that_no_note_tells_of_are_unknown(folder: Path) -> None:
+    (folder / "out/sub/r.png").write_bytes(b"touched up by hand")
+    assert standing(folder).kind == "unknown"
+    with pytest.raises(DataError, match=r"r\.png: is there already, and no note .* Go away\."):
+        Note(folder / "out").refuse_unknown([folder / "out/sub/r.png"], "Go away.")
+    (folder / "out/sub/r.png").unlink()
+    assert standing(folder).kind == "missing"
+
+
+def test_a_note_that_was_cut_off_anywhere_claims_nothing_that_is_not_there(folder: Path) -> None:
+    whole = (folder / "out" / NOTE).read_bytes()
+    first = whole.index(b"\n") + 1
+    for length in range(0, first - 1, 7):
+        (folder / "out" / NOTE).write_bytes(whole[:length])
+        assert standing(folder).kind == "unknown"
+        with Note(folder / "out") as note:
+            note.write(folder / "out/s.png", b"s", origin(folder, note))
+        with Note(folder / "out") as note:
+            assert note.standing(folder / "out/s.png", origin(folder, note)).kind == "current"
+
+
+def test_a_kill_between_note_and_result_leaves_an_outdated_one(folder: Path) -> None:
+    with Note(folder / "out") as note:
+        new, path = origin(folder, note, lam=0.1), folder / "out/sub/r.png"
+        note.claim(path, b"another", new)
+    found = standing(folder, lam=0.1)
+    assert (found.kind, found.why) == ("outdated", "a run was cut short")
+    path.write_bytes(b"another")
+    assert standing(folder, lam=0.1).kind == "current"
+
+
+def test_files_that_have_not_changed_are_not_read_again(folder: Path, monkeypatch) -> None:
+    read: list[str] = []
+    digest = provenance._read_digest
+    monkeypatch.setattr(
+        provenance, "_read_digest", lambda path: read.append(path.name) or digest(path)
+    )
+    assert standing(folder).kind == "current"
+    assert read == []
+    (folder / "a.png").write_bytes(b"IMAGE")
+    os.utime(folder / "a.png", (1e9 + 1, 1e9 + 1))
+    assert standing(folder).kind == "outdated"
+    assert standing(folder).kind == "outdated"
+    assert read == ["a.png"]
+
+
+def test_a_file_that_may_change_within_a_tick_of_the_clock_is_read_again(folder: Path) -> None:
+    note = Note(folder / "out")
+    path, later = folder / "new", time.time_ns() + 10**12
+    for content in (b"one", b"two"):
+        path.write_bytes(content)
+        os.utime(path, ns=(later, later))
+        assert note.file(path) == ("new", hashlib.sha256(content).hexdigest())
+
+
+def test_a_line_names_what_a_result_was_made_from(folder: Path) -> None:
+    line = json.loads((folder / "out" / NOTE).read_text().splitlines()[0])
+    assert line["result"] == "sub/r.png"
+    assert line["inputs"] == {"image": ["a.png", hashlib.sha256(b"image").hexdigest()]}
+    assert line["weights"]["model"][0] == "w.pth"
+    assert line["settings"] == {"lam": 0.5}
+    assert line["by"].startswith("smoothkit ")
