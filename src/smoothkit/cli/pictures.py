@@ -146,7 +146,7 @@ def _to_make(
 def _standings(
     job: Job, note: Note, origins: Callable[[Job, Note], Mapping[Path, Origin]]
 ) -> list[Standing]:
-    if not any(path.exists() for path in job.results):
+    if not any(os.path.exists(path) for path in job.results):
         return [Standing("missing")]
     try:
         wanted = origins(job, note)

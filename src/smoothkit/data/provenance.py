@@ -128,7 +128,7 @@ class Note:
 
     def standing(self, path: Path, origin: Origin) -> Standing:
         """How the result ``path`` stands to ``origin``."""
-        if not path.exists():
+        if not os.path.exists(path):
             return Standing("missing")
         lines = self._results.get(self._name(path), [])
         digest = self.file(path)[1]
@@ -155,7 +155,7 @@ class Note:
 
     def is_unknown(self, path: Path) -> bool:
         """True for a file that is there and that no note tells of."""
-        return path.exists() and self.standing(path, Origin({})).kind == "unknown"
+        return os.path.exists(path) and self.standing(path, Origin({})).kind == "unknown"
 
     def write(self, path: Path, content: bytes, origin: Origin) -> None:
         """Note the origin of a result, and write it.
@@ -212,14 +212,15 @@ class Note:
     def _append(self, *lines: Mapping[str, Any]) -> None:
         """Add lines in one write: other processes may do the same."""
         path = self.folder / NOTE
-        content = "".join(as_json(line) + "\n" for line in lines).encode()
+        content = "".join(as_json(line) + "\n" for line in lines)
+        data = content.encode(errors="surrogatepass")  # of names that are not UTF-8
         try:
             with self._lock:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 # A line that a kill cut off must not swallow the next one.
                 begin = b"" if _ends_in_newline(path) else b"\n"
                 with open(path, "ab", buffering=0) as file:
-                    file.write(begin + content)
+                    file.write(begin + data)
         except OSError as error:
             raise DataError(f"{path}: cannot be written: {error.strerror}.") from error
 

@@ -229,7 +229,7 @@ def _gathered(
     facts = {name: combined(values) for name, values in prints.items()}
     shown = {stem: row for _, share in shares for stem, row in share.items()}
     by_order = {stem: shown[stem] for stem in order if stem in shown}
-    return Outcome(Table(dataset, metrics, merged, facts), by_order, failures)
+    return Outcome(Table(dataset, metrics, merged, facts), by_order, failures=failures)
 
 
 def _fingerprints(metrics: Mapping[str, Any], visuals: Mapping[str, Tensor]) -> dict[str, str]:
