@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+import smoothkit
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.runs import assert_same, losses, told, weights
@@ -276,3 +278,14 @@ def test_epochs_are_resolved_once_the_loader_is_known(tiny):
     assert len(rates) == 10
     assert rates[5] == pytest.approx(0.01)
     assert rates[6] == pytest.approx(0.001)
+
+
+def test_a_run_and_its_checkpoints_say_what_they_were_made_with(tiny):
+    train(tiny(), "--force_yml", "train:total_iter=2")
+    meta = torch.load("experiments/tiny/models/net_g_2.pth", weights_only=True)["meta"]
+    made = meta["made_with"]
+    assert (made["smoothkit"], made["torch"]) == (smoothkit.__version__, torch.__version__)
+    assert meta["options"]["train"]["total_iter"] == 2
+    first, *rest = Path("experiments/tiny/options.yml").read_text().splitlines()
+    assert first.startswith(f"# Made with smoothkit {smoothkit.__version__}, ")
+    assert yaml.safe_load("\n".join(rest)) == meta["options"]

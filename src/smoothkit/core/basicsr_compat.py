@@ -5,6 +5,7 @@ BasicSR is imported by the first function here that needs it, never before.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import io
@@ -185,7 +186,8 @@ def build_basicsr_model(cls: type, opt: dict[str, Any], runtime: Runtime) -> Any
         "world_size": runtime.world_size,
         "num_gpu": int(runtime.device.type != "cpu"),
     }
-    repaired = type(cls.__name__, (_Repaired, cls), {"runtime": runtime})
+    given = {"runtime": runtime, "given_options": copy.deepcopy(opt)}
+    repaired = type(cls.__name__, (_Repaired, cls), given)
     try:
         return repaired(opt)
     except KeyError as error:
@@ -205,6 +207,7 @@ class _Repaired:
     """What BasicSR's models need changed; goes before their class in the order of look-up."""
 
     runtime: Runtime
+    given_options: dict[str, Any]
 
     @property
     def device(self) -> torch.device:
@@ -271,7 +274,8 @@ class _Repaired:
     ) -> None:
         nets, keys = (v if isinstance(v, list) else [v] for v in (net, param_key))
         states = {key: cpu_state(self.get_bare_model(n)) for key, n in zip(keys, nets, strict=True)}
-        self._networks[net_label] = states
+        meta = {"meta": {"options": self.given_options}}
+        self._networks[net_label] = {**states, **meta}
 
     def save_training_state(self, epoch: int, current_iter: int) -> None:
         self._training = {

@@ -14,6 +14,7 @@ from typing import Any
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import write_json
+from smoothkit.core.made_with import made_with
 from smoothkit.core.runtime import Folders
 from smoothkit.core.weights import load_file, save_file, save_safetensors
 
@@ -39,7 +40,7 @@ class Snapshot:
 def save_networks(
     folders: Folders, snapshot: Snapshot, tag: int | str, *, safetensors: bool = False
 ) -> None:
-    """Write ``models/<label>_<tag>.pth`` for each network.
+    """Write ``models/<label>_<tag>.pth`` for each network, with what it was made with.
 
     Args:
         tag: the iteration, or ``latest``.
@@ -48,12 +49,14 @@ def save_networks(
     Raises:
         DataError: a file could not be written.
     """
-    for label, content in snapshot.networks.items():
+    for label, networks in snapshot.networks.items():
+        meta = {**networks.get("meta", {}), "made_with": made_with()}
+        content = {**networks, "meta": meta}
         save_file(folders.models / f"{label}_{tag}.pth", content)
         if safetensors:
             state = content.get("params_ema", content["params"])
-            meta = {"meta": json.dumps(content.get("meta", {}))}
-            save_safetensors(folders.models / f"{label}_{tag}.safetensors", state, meta)
+            path = folders.models / f"{label}_{tag}.safetensors"
+            save_safetensors(path, state, {"meta": json.dumps(meta)})
 
 
 def save_state(folders: Folders, iteration: int, state: dict[str, Any]) -> None:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from smoothkit.core import distributed
 from smoothkit.core.devices import choose_device
 from smoothkit.core.errors import DataError, Fault
+from smoothkit.core.files import write_text
+from smoothkit.core.made_with import made_with
 from smoothkit.core.options import FrozenDict, OptionFile, read_options, thaw
 from smoothkit.core.registry import ARCH_REGISTRY
 from smoothkit.core.runtime import Folders, Runtime
@@ -129,6 +132,13 @@ def open_run(
     _set_backends(settings)
     seed_everything(seed)  # networks start equal in every process
     return Run(file, settings, runtime, seed)
+
+
+def write_resolved(run: Run, folder: Path) -> None:
+    """Write ``options.yml``, what the file and the command line come to, and by which program."""
+    made = ", ".join(f"{name} {value}" for name, value in made_with().items() if value)
+    text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
+    write_text(folder / "options.yml", f"# Made with {made}.\n{text}")
 
 
 def complete_networks(file: OptionFile) -> tuple[OptionFile, list[Fault]]:

@@ -10,7 +10,7 @@ from smoothkit.core import distributed
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.log import setup_logging
 from smoothkit.engine.datasets import open_set, phases
-from smoothkit.engine.setup import Run, open_run
+from smoothkit.engine.setup import Run, open_run, write_resolved
 from smoothkit.engine.tables import Table, write_tables
 from smoothkit.engine.validation import Place, validate
 from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
@@ -80,6 +80,7 @@ def _test(run: Run, launcher: str) -> list[Table]:
     with distributed.together():
         if run.runtime.rank == 0:
             write_tables(tables, folders.results)
+            write_resolved(run, folders.results)
             log.info("Results: %s", folders.results)
     if failures:
         raise DataError(

@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-import smoothkit
 from smoothkit.core import distributed
 from smoothkit.core.checkpoints import Resume, go_on_from, newest, read
 from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.files import write_text
 from smoothkit.core.log import setup_logging
-from smoothkit.core.options import thaw
+from smoothkit.core.made_with import program
 from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import seed_everything
 from smoothkit.core.settings import LoaderSettings, TrainSettings
@@ -30,7 +28,7 @@ from smoothkit.engine.datasets import OpenSet, open_set, phases
 from smoothkit.engine.folders import Lock, prepare_experiment
 from smoothkit.engine.loop import Loop, Progress, restore
 from smoothkit.engine.messages import Messages
-from smoothkit.engine.setup import Run, open_run
+from smoothkit.engine.setup import Run, open_run, write_resolved
 from smoothkit.engine.validation import Place, validate
 from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
 from smoothkit.metrics import is_higher_better
@@ -277,8 +275,7 @@ def _write_start(run: Run, resume: Resume | None) -> None:
     prepare_experiment(folders, is_resumed=resume is not None)
     if resume is not None:
         go_on_from(folders, resume.path)
-    text = yaml.safe_dump(thaw(run.options), sort_keys=False, allow_unicode=True)
-    write_text(folders.experiment / "options.yml", text)
+    write_resolved(run, folders.experiment)
     if run.file.path.name != "options.yml":
         write_text(folders.experiment / run.file.path.name, run.file.text)
 
@@ -293,8 +290,8 @@ def _log_to_file(run: Run, what: str) -> None:
 
 def _introduce(run: Run, plan: Plan, train_set: OpenSet, progress: Progress) -> None:
     log.info(
-        "smoothkit %s, torch %s, Python %s; %s, %d process(es), seed %d.",
-        smoothkit.__version__,
+        "%s, torch %s, Python %s; %s, %d process(es), seed %d.",
+        program(),
         torch.__version__,
         platform.python_version(),
         run.runtime.device,

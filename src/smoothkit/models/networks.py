@@ -116,6 +116,7 @@ def meta_of(opt: Mapping[str, Any]) -> dict[str, Any]:
         "color": train_set.get("color", "rgb"),
         "scale": opt.get("scale", 1),
         "system": module[2] if module[:2] == ["smoothkit", "systems"] else None,
+        "options": thaw(opt),
     }
 
 
