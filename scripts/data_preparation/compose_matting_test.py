@@ -2,7 +2,7 @@
 
 Names are listed in two files, a line each; every foreground takes the next 20 backgrounds. OUT_DIR
 gets merged, alpha_copy and, with --trimap_dir, trimaps, each with a file of one name an image. A
-run that was cut short goes on where it stopped.
+second run makes only what is missing or was made from other sources.
 """
 
 from __future__ import annotations
@@ -36,12 +36,19 @@ def main() -> int:
         help="backgrounds of each foreground; default: %(default)s, as in Composition-1k",
     )
     parser.add_argument("--workers", type=whole_number(1), help="threads; default: one a core")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
     sources = Sources(
         args.fg_dir, args.alpha_dir, args.bg_dir, args.fg_list, args.bg_list, args.trimap_dir
     )
     count = build_test_set(
-        sources, args.out_dir, per_foreground=args.per_foreground, workers=args.workers
+        sources,
+        args.out_dir,
+        per_foreground=args.per_foreground,
+        workers=args.workers,
+        overwrite=args.overwrite,
     )
     print(f"{args.out_dir}: {count} images written")
     return 0

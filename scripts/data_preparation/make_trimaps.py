@@ -1,8 +1,9 @@
 """Make trimaps of a folder of alphas, or of rough masks.
 
-OUT_DIR/trimaps.json notes the rule, the seed and the radii of each image. Each image has random
-numbers of its own, from the seed and its name. A run that was cut short goes on where it stopped.
-Images that cannot be used are left out, and named at the end.
+OUT_DIR/.smoothkit.jsonl notes the rule, the seed and the radii of each image. Each image has random
+numbers of its own, from the seed and its name. A second run makes only what is missing, or was made
+from other sources or by another rule. Images that cannot be used are left out, and named at the
+end.
 """
 
 from __future__ import annotations
@@ -51,10 +52,13 @@ def main() -> int:
     parser.add_argument(
         "--workers", type=whole_number(1), help="images at a time; default: one a core"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
     rule = rule_of(args, parser)
     source = args.alpha_dir or args.mask_dir
-    done = make_trimaps(source, args.out_dir, rule, workers=args.workers)
+    done = make_trimaps(source, args.out_dir, rule, workers=args.workers, overwrite=args.overwrite)
     count = 0
     for path, note in tqdm(done, unit="image", disable=not sys.stderr.isatty()):
         count += 1

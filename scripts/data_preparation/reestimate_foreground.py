@@ -1,8 +1,8 @@
 """Make the foregrounds of a matting data set locally smooth, as LSA matting is trained on them.
 
-OUT_DIR gets <stem>.png of each foreground. A run that was cut short goes on where it stopped;
-images whose foreground or alpha has changed since are made again. Images that cannot be used are
-left out, and named at the end.
+OUT_DIR gets <stem>.png of each foreground. A second run makes only what is missing, or was made
+from other foregrounds or alphas or with other settings. Images that cannot be used are left out,
+and named at the end.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> int:
         "--workers", type=whole_number(1), help="images at a time; default: one a core"
     )
     parser.add_argument(
-        "--overwrite", action="store_true", help="remove results that are there already first"
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
     )
     args = parser.parse_args()
     made = reestimate_foregrounds(**vars(args))

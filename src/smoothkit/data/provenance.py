@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -26,7 +27,10 @@ from typing import Any, Literal
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, write_bytes
 from smoothkit.core.made_with import program
-from smoothkit.ops.io import read_bytes
+from smoothkit.data.store import FolderStore, ImageStore
+from smoothkit.ops.io import is_whole_png, read_bytes, read_image
+
+log = logging.getLogger(__name__)
 
 NOTE = ".smoothkit.jsonl"
 
@@ -40,7 +44,8 @@ Stamp = tuple[int, int, int]
 # read may change again within the same tick.
 _TICK_NS = 50_000_000
 
-_CUT_SHORT = "a run was cut short"
+# Why results are made anew that nothing has changed for.
+_CUT_SHORT, _DAMAGED = "a run was cut short", "the file is damaged"
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,9 @@ class Standing:
 
     kind: Literal["missing", "current", "outdated", "unknown"]
     why: str = ""
+
+
+_UNKNOWN = Standing("unknown")
 
 
 class Note:
@@ -126,6 +134,12 @@ class Note:
                 self._keep(key, stamp, digest)
         return path.name, digest
 
+    def stored(self, store: ImageStore, name: str) -> File:
+        """``file`` of an image of a folder or lmdb."""
+        if isinstance(store, FolderStore):
+            return self.file(store.path(name))
+        return name, digest_of(store.read_bytes(name))
+
     def standing(self, path: Path, origin: Origin) -> Standing:
         """How the result ``path`` stands to ``origin``."""
         if not os.path.exists(path):
@@ -133,7 +147,8 @@ class Note:
         lines = self._results.get(self._name(path), [])
         digest = self.file(path)[1]
         if all(line["hash"] != digest for line in lines):
-            return Standing("unknown")
+            # What was touched up by hand is the user's; what no program can open is nobody's.
+            return Standing("outdated", _DAMAGED) if lines and _is_damaged(path) else _UNKNOWN
         if lines[-1]["hash"] != digest:
             return Standing("outdated", _CUT_SHORT)
         why = difference(lines[-1], origin)
@@ -152,6 +167,27 @@ class Note:
                 f"{unknown[0]}: is there already, and no note tells what it was made from{more}. "
                 f"{what_to_do}"
             )
+
+    def due(
+        self, origins: Mapping[Path, Origin], *, is_all: bool = False, what_to_do: str
+    ) -> set[Path]:
+        """The results that are missing or outdated, whose reasons are logged; or all of them.
+
+        Args:
+            origins: by result.
+            is_all: make all of them anew, also those that no note tells of.
+            what_to_do: about those.
+
+        Raises:
+            DataError: no note tells of a result that is there.
+        """
+        if is_all:
+            return set(origins)
+        self.refuse_unknown(origins, what_to_do)
+        found = {path: self.standing(path, origin) for path, origin in origins.items()}
+        for line in told(found.values(), self.folder):
+            log.info("%s", line)
+        return {path for path, standing in found.items() if standing.kind != "current"}
 
     def is_unknown(self, path: Path) -> bool:
         """True for a file that is there and that no note tells of."""
@@ -248,7 +284,7 @@ def told(standings: Iterable[Standing], folder: str | Path) -> list[str]:
     lines = []
     for why, count in counts.items():
         results = "1 result is" if count == 1 else f"{count} results are"
-        reason = f"what changed: {why}" if why != _CUT_SHORT else why
+        reason = f"what changed: {why}" if why not in (_CUT_SHORT, _DAMAGED) else why
         lines.append(f"{folder}: {results} made anew; {reason}.")
     return lines
 
@@ -270,6 +306,16 @@ def _read_digest(path: Path) -> str:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
     return found.hexdigest()
+
+
+def _is_damaged(path: Path) -> bool:
+    if path.suffix.lower() == ".png" and not is_whole_png(path):
+        return True
+    try:
+        read_image(path, mode="unchanged")
+    except DataError:
+        return True
+    return False
 
 
 def _change(old: File | None, new: File | None) -> str:

@@ -9,11 +9,13 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
 from smoothkit.data import provenance
 from smoothkit.data.provenance import NOTE, Note, Origin, told
+from smoothkit.ops.io import encode_image
 
 
 @pytest.fixture
@@ -68,12 +70,36 @@ def test_an_input_of_another_content_and_the_same_size_is_told(folder: Path) -> 
 
 
 def test_files_that_no_note_tells_of_are_unknown(folder: Path) -> None:
-    (folder / "out/sub/r.png").write_bytes(b"touched up by hand")
+    touched_up = encode_image(np.full((5, 5), 9, np.uint8))
+    (folder / "out/sub/r.png").write_bytes(touched_up)
     assert standing(folder).kind == "unknown"
     with pytest.raises(DataError, match=r"r\.png: is there already, and no note .* Go away\."):
         Note(folder / "out").refuse_unknown([folder / "out/sub/r.png"], "Go away.")
     (folder / "out/sub/r.png").unlink()
     assert standing(folder).kind == "missing"
+
+
+def test_a_noted_image_that_is_damaged_is_made_anew(tmp_path: Path) -> None:
+    path, wanted = tmp_path / "r.png", Origin({})
+    content = encode_image(np.random.default_rng(0).integers(0, 255, (9, 9), np.uint8))
+    with Note(tmp_path) as note:
+        note.write(path, content, wanted)
+    path.write_bytes(content[:-4])
+    found = Note(tmp_path).standing(path, wanted)
+    assert (found.kind, found.why) == ("outdated", "the file is damaged")
+    assert told([found], "out") == ["out: 1 result is made anew; the file is damaged."]
+
+
+def test_results_are_due_where_the_note_does_not_tell_of_them(folder: Path) -> None:
+    out = folder / "out"
+    with Note(out) as note:
+        current = origin(folder, note)
+        origins = {out / "sub/r.png": current, out / "s.png": current}
+        assert note.due(origins, what_to_do="") == {out / "s.png"}
+        assert note.due(origins, is_all=True, what_to_do="") == set(origins)
+        (out / "s.png").write_bytes(b"mine")
+        with pytest.raises(DataError, match=r"s\.png: is there already, .* Move it\."):
+            note.due(origins, what_to_do="Move it.")
 
 
 def test_a_note_that_was_cut_off_anywhere_claims_nothing_that_is_not_there(folder: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
+from smoothkit.data.provenance import NOTE
 from smoothkit.ops.io import encode_image, read_header, read_image, write_image
 from smoothkit.systems.lsa.listed import copy_listed, listed_files
 from smoothkit.systems.lsa.merging import Foreground, covering
@@ -37,6 +38,12 @@ def sources(tmp_path: Path) -> Sources:
     return Sources(
         *(tmp_path / name for name in ("fg", "alpha", "bg", "fg.txt", "bg.txt", "trimaps"))
     )
+
+
+def noted(out: Path) -> dict[str, dict[str, list[str]]]:
+    """The inputs of each file."""
+    lines = map(json.loads, (out / NOTE).read_text().splitlines())
+    return {line["result"]: line["inputs"] for line in lines if "result" in line}
 
 
 def straight(fg: np.ndarray, alpha: np.ndarray, bg: np.ndarray) -> np.ndarray:
@@ -67,9 +74,11 @@ def test_a_background_is_enlarged_only_as_far_as_it_must_and_cropped_at_its_corn
 
 def test_each_foreground_takes_the_next_backgrounds_in_the_order_of_the_lists(sources, tmp_path):
     assert build_test_set(sources, tmp_path / "out", per_foreground=2) == 4
-    note = json.loads((tmp_path / "out/sources.json").read_text())
+    note = noted(tmp_path / "out")
     made_from = {
-        name: [origin["foreground"], origin["background"]] for name, origin in note.items()
+        Path(name).stem: [origin["foreground"], origin["background"]]
+        for name, origin in note.items()
+        if name.startswith("merged/")
     }
     assert {name: [file for file, _ in files] for name, files in made_from.items()} == {
         "b_0": ["b.png", "4.png"],
@@ -77,9 +86,14 @@ def test_each_foreground_takes_the_next_backgrounds_in_the_order_of_the_lists(so
         "a_0": ["a.png", "2.png"],
         "a_1": ["a.png", "1.png"],
     }
-    for part, folder in (("foreground", "fg"), ("alpha", "alpha"), ("trimap", "trimaps")):
+    for part, folder, made in (
+        ("foreground", "fg", "merged"),
+        ("alpha", "alpha", "merged"),
+        ("alpha", "alpha", "alpha_copy"),
+        ("trimap", "trimaps", "trimaps"),
+    ):
         digest = hashlib.sha256((tmp_path / folder / "a.png").read_bytes()).hexdigest()
-        assert note["a_1"][part] == ["a.png", digest[:16]]
+        assert note[f"{made}/a_1.png"][part] == ["a.png", digest]
     fg, alpha, bg = (
         read_image(tmp_path / name) for name in ("fg/b.png", "alpha/b.png", "bg/3.png")
     )
@@ -105,47 +119,42 @@ def test_a_run_that_was_cut_short_goes_on(sources, tmp_path):
     assert {path: path.read_bytes() for path in out.rglob("*.png")} == whole
     assert kept.stat().st_mtime_ns == 1
     (tmp_path / "bg.txt").write_text("0\n1\n2\n3\n")
-    told = (
-        r"out: has merged/b_0\.png made from the background 4\.png, not 0\.png "
-        r"\(3 files are like that\)\. Give another folder, or remove merged\.$"
-    )
-    with pytest.raises(DataError, match=told):
-        build_test_set(sources, out, per_foreground=2)
+    assert build_test_set(sources, out, per_foreground=2) == 3  # 2 stays where it was
+    build_test_set(sources, tmp_path / "new", per_foreground=2)
+    for path in (tmp_path / "new").rglob("*.png"):
+        assert (out / path.relative_to(tmp_path / "new")).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("part", "told"),
+    ("part", "made"),
     [
-        ("fg", r"merged/a_1\.png made before the foreground a\.png changed.* remove merged\.$"),
-        ("alpha", r"alpha_copy/a_0\.png made .* alpha a\.png .* remove merged and alpha_copy\.$"),
-        ("trimaps", r"trimaps/a_0\.png made before the trimap a\.png .* or remove trimaps\.$"),
+        ("fg", ["merged/a_0", "merged/a_1"]),
+        ("alpha", ["alpha_copy/a_0", "alpha_copy/a_1", "merged/a_0", "merged/a_1"]),
+        ("trimaps", ["trimaps/a_0", "trimaps/a_1"]),
     ],
 )
-def test_sources_that_changed_are_refused_even_where_a_file_is_missing(
-    sources, tmp_path, part, told
+def test_what_was_made_from_sources_that_changed_is_made_anew(
+    sources, tmp_path, part, made, caplog
 ):
+    caplog.set_level("INFO")
     out = tmp_path / "out"
     build_test_set(sources, out, per_foreground=2)
-    (out / "merged/a_0.png").unlink()
     source = tmp_path / part / "a.png"
-    before, whole = source.stat(), {path: path.read_bytes() for path in out.rglob("*.*")}
+    before, whole = source.stat(), {path: path.read_bytes() for path in out.rglob("*.png")}
     write_image(source, 255 - read_image(source, mode="whole"))
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
-    with pytest.raises(DataError, match=told) as raised:
-        build_test_set(sources, out, per_foreground=2)
-    assert len(str(raised.value).splitlines()) == 1
-    assert {path: path.read_bytes() for path in out.rglob("*.*")} == whole
+    build_test_set(sources, out, per_foreground=2)
+    changed = [path for path, content in whole.items() if path.read_bytes() != content]
+    assert sorted(str(p.relative_to(out).with_suffix("")) for p in changed) == made
+    assert f"{len(made)} results are made anew; what changed: " in caplog.text
 
 
-def test_other_trimaps_are_taken_once_the_former_ones_are_removed(sources, tmp_path):
+def test_other_trimaps_are_taken_in_place_of_the_former_ones(sources, tmp_path):
     out = tmp_path / "out"
     build_test_set(sources, out, per_foreground=2)
     for name in ("a", "b"):
         write_image(tmp_path / f"given/{name}.png", np.full((12, 10), 255, np.uint8))
     sources = replace(sources, trimap_dir=tmp_path / "given")
-    with pytest.raises(DataError, match=r"made before the trimap b\.png changed \(4 files"):
-        build_test_set(sources, out, per_foreground=2)
-    shutil.rmtree(out / "trimaps")
     assert build_test_set(sources, out, per_foreground=2) == 0
     trimaps = [read_image(path, mode="gray") for path in (out / "trimaps").iterdir()]
     assert [trimap.min() for trimap in trimaps] == [255] * 4
@@ -159,9 +168,8 @@ def test_a_source_that_nothing_is_made_from_yet_may_change(sources, tmp_path):
     (tmp_path / "bg/1.png").write_bytes(sound)
     build_test_set(sources, out, per_foreground=2)
     assert len(list((out / "merged").iterdir())) == 4
-    digest = hashlib.sha256(sound).hexdigest()[:16]
-    note = json.loads((out / "sources.json").read_text())
-    assert note["a_1"]["background"] == ["1.png", digest]
+    digest = hashlib.sha256(sound).hexdigest()
+    assert noted(out)["merged/a_1.png"]["background"] == ["1.png", digest]
 
 
 def test_copied_sources_are_the_same_ones(sources, tmp_path):
@@ -178,14 +186,12 @@ def test_copied_sources_are_the_same_ones(sources, tmp_path):
 def test_files_that_no_note_tells_of_are_refused(sources, tmp_path):
     out = tmp_path / "out"
     build_test_set(sources, out, per_foreground=2)
-    (out / "sources.json").write_text('{"b_0": ["b.png", "4.png"]}')
-    with pytest.raises(DataError, match=r"sources\.json: cannot be read\. Give another folder, or"):
+    (out / NOTE).write_text('{"b_0": ["b.png", "4.png"]}')
+    told = r"merged/b_0\.png: is there already, and no note .*, as of 12 files here\. .*--overwrite"
+    with pytest.raises(DataError, match=told):
         build_test_set(sources, out, per_foreground=2)
-    (out / "sources.json").unlink()
-    with pytest.raises(
-        DataError, match=r"has merged/b_0\.png and sources\.json does not say from which foregr"
-    ):
-        build_test_set(sources, out, per_foreground=2)
+    assert build_test_set(sources, out, per_foreground=2, overwrite=True) == 4
+    assert build_test_set(sources, out, per_foreground=2) == 0
 
 
 def test_formats_may_differ_and_a_trimap_of_its_own_comes_first(sources, tmp_path):

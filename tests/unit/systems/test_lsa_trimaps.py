@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
+from smoothkit.data.provenance import NOTE
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.systems.lsa.trimap import make_trimap, trimap_from_mask
 from smoothkit.systems.lsa.trimaps import AlphaRule, MaskRule, make_trimaps
@@ -32,16 +33,19 @@ def read(path: Path) -> np.ndarray:
     return read_image(path, mode="whole")
 
 
-def note(folder: Path) -> dict:
-    return json.loads((folder / "trimaps.json").read_text())
+def noted(folder: Path) -> dict:
+    """Settings of each trimap that is there, as last noted."""
+    lines = map(json.loads, (folder / NOTE).read_text().splitlines())
+    found = {Path(line["result"]).stem: line["settings"] for line in lines if "result" in line}
+    return {stem: found[stem] for stem in sorted(found) if (folder / f"{stem}.png").exists()}
 
 
 def test_trimaps_follow_the_radii_noted_beside_them(alphas: Path, tmp_path: Path) -> None:
     assert len(list(make_trimaps(alphas, tmp_path / "out", AlphaRule(seed=3)))) == 3
-    noted = note(tmp_path / "out")
-    assert noted["rule"] == {"from": "alpha", "radius": [1, 24], "seed": 3}
+    found = noted(tmp_path / "out")
     for name, radius in (("a", 10), ("b", 15), ("c", 20)):
-        radii = noted["images"][name]
+        radii = found[name]
+        assert (radii["radius"], radii["seed"]) == ([1, 24], 3)
         expected = make_trimap(disc(radius), radii["background_radius"], radii["foreground_radius"])
         np.testing.assert_array_equal(read(tmp_path / f"out/{name}.png"), expected)
 
@@ -50,7 +54,7 @@ def test_radii_depend_on_seed_and_name_alone(alphas: Path, tmp_path: Path) -> No
     list(make_trimaps(alphas, tmp_path / "all", AlphaRule()))
     (alphas / "a.png").unlink()
     list(make_trimaps(alphas, tmp_path / "some", AlphaRule()))
-    assert note(tmp_path / "some")["images"]["b"] == note(tmp_path / "all")["images"]["b"]
+    assert noted(tmp_path / "some")["b"] == noted(tmp_path / "all")["b"]
     drawn = {AlphaRule(seed=seed).radii("b") for seed in range(20)}
     assert len(drawn) > 10
     assert AlphaRule(7, 7).radii("b") == (7, 7)
@@ -59,50 +63,48 @@ def test_radii_depend_on_seed_and_name_alone(alphas: Path, tmp_path: Path) -> No
 def test_a_former_run_is_gone_on_with(alphas: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     list(make_trimaps(alphas, out, AlphaRule()))
-    write_image(out / "a.png", np.zeros((2, 2), np.uint8))  # newer than its source: kept
     (out / "b.png").unlink()
-    os.utime(out / "c.png", (1, 1))
+    write_image(alphas / "c.png", disc(25))
+    os.utime(alphas / "c.png", (1, 1))  # older than its trimap, which tells nothing
+    os.utime(out / "a.png", (1, 1))
     list(make_trimaps(alphas, out, AlphaRule()))
-    assert read(out / "a.png").shape == (2, 2)
+    assert (out / "a.png").stat().st_mtime == 1
     assert read(out / "b.png").shape == (60, 70)
-    assert (out / "c.png").stat().st_mtime > 1
+    np.testing.assert_array_equal(read(out / "c.png"), AlphaRule().trimap(disc(25), "c"))
 
 
 def test_the_note_keeps_the_radii_of_other_sources_by_the_same_rule(alphas, tmp_path) -> None:
     write_image(tmp_path / "more/d.png", disc(12))
     for folder in (alphas, tmp_path / "more"):
         list(make_trimaps(folder, tmp_path / "out", AlphaRule(seed=3)))
-    images = note(tmp_path / "out")["images"]
+    images = noted(tmp_path / "out")
     assert sorted(images) == ["a", "b", "c", "d"]
     assert len(list((tmp_path / "out").glob("*.png"))) == 4
     for name, radii in images.items():
-        assert AlphaRule(seed=3).radii(name) == tuple(radii.values())
+        drawn = (radii["background_radius"], radii["foreground_radius"])
+        assert AlphaRule(seed=3).radii(name) == drawn
 
 
 @pytest.mark.parametrize("other", [AlphaRule(seed=1), AlphaRule(1, 9), MaskRule()])
-def test_another_rule_is_refused(alphas: Path, tmp_path: Path, other) -> None:
+def test_trimaps_of_another_rule_are_made_anew(alphas, tmp_path, other, caplog) -> None:
+    caplog.set_level("INFO")
     list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    before = (tmp_path / "out/trimaps.json").read_bytes()
-    with pytest.raises(
-        DataError, match=r'out: has trimaps made by another rule, \{"from": "alpha"'
-    ):
-        make_trimaps(alphas, tmp_path / "out", other)
-    assert (tmp_path / "out/trimaps.json").read_bytes() == before
+    list(make_trimaps(alphas, tmp_path / "out", other))
+    for name, radius in (("a", 10), ("b", 15), ("c", 20)):
+        expected = other.trimap(disc(radius), name)
+        np.testing.assert_array_equal(read(tmp_path / f"out/{name}.png"), expected)
+    assert "made anew; what changed:" in caplog.text
 
 
 def test_images_of_others_are_not_replaced(alphas: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"alphas: holds the sources, which would be replaced"):
         make_trimaps(alphas, alphas, AlphaRule())
-    write_image(tmp_path / "out/x.png", disc(3))
-    with pytest.raises(DataError, match=r"out: has images, but no trimaps.json. Give an empty"):
+    write_image(tmp_path / "out/b.png", disc(3))
+    with pytest.raises(DataError, match=r"out/b\.png: is there already, and no note .*overwrite"):
         make_trimaps(alphas, tmp_path / "out", AlphaRule())
-
-
-def test_a_note_that_cannot_be_read_is_named(alphas: Path, tmp_path: Path) -> None:
-    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    (tmp_path / "out/trimaps.json").write_text("[]")
-    with pytest.raises(DataError, match=r"trimaps.json: cannot be read. Remove it"):
-        make_trimaps(alphas, tmp_path / "out", AlphaRule())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.png"]
+    assert len(list(make_trimaps(alphas, tmp_path / "out", AlphaRule(), overwrite=True))) == 3
+    np.testing.assert_array_equal(read(tmp_path / "out/b.png"), AlphaRule().trimap(disc(15), "b"))
 
 
 def test_images_that_cannot_be_used_are_named_at_the_end_and_not_noted(alphas, tmp_path) -> None:
@@ -115,19 +117,11 @@ def test_images_that_cannot_be_used_are_named_at_the_end_and_not_noted(alphas, t
     assert damaged.startswith(f"{alphas / 'a.png'}: cannot be decoded")
     assert coloured.startswith(f"{alphas / 'b.png'}: must be grey")
     assert [path.name for path in (tmp_path / "out").glob("*.png")] == ["c.png"]
-    assert list(note(tmp_path / "out")["images"]) == ["c"]
+    assert list(noted(tmp_path / "out")) == ["c"]
     for name in "ab":
         write_image(alphas / f"{name}.png", disc(9))
     list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    assert sorted(note(tmp_path / "out")["images"]) == ["a", "b", "c"]
-
-
-def test_trimaps_that_are_gone_are_not_noted_any_more(alphas: Path, tmp_path: Path) -> None:
-    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    (alphas / "a.png").unlink()
-    (tmp_path / "out/a.png").unlink()
-    list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    assert list(note(tmp_path / "out")["images"]) == ["b", "c"]
+    assert sorted(noted(tmp_path / "out")) == ["a", "b", "c"]
 
 
 def test_a_run_that_is_stopped_notes_what_it_has_made(alphas: Path, tmp_path: Path) -> None:
@@ -135,9 +129,9 @@ def test_a_run_that_is_stopped_notes_what_it_has_made(alphas: Path, tmp_path: Pa
     next(made)
     made.close()
     there = sorted(path.stem for path in (tmp_path / "out").glob("*.png"))
-    assert list(note(tmp_path / "out")["images"]) == there
+    assert list(noted(tmp_path / "out")) == there
     list(make_trimaps(alphas, tmp_path / "out", AlphaRule()))
-    assert list(note(tmp_path / "out")["images"]) == ["a", "b", "c"]
+    assert list(noted(tmp_path / "out")) == ["a", "b", "c"]
 
 
 def test_masks_make_trimaps_too(tmp_path: Path) -> None:
@@ -146,7 +140,7 @@ def test_masks_make_trimaps_too(tmp_path: Path) -> None:
     list(make_trimaps(tmp_path / "masks", tmp_path / "out", MaskRule(4, 6)))
     stored = read(tmp_path / "masks/a.jpg")[..., 0]
     np.testing.assert_array_equal(read(tmp_path / "out/a.png"), trimap_from_mask(stored, 4, 6))
-    assert note(tmp_path / "out")["rule"] == {"from": "mask", "erode": 4, "dilate": 6}
+    assert noted(tmp_path / "out")["a"] == {"erode": 4, "dilate": 6}
 
 
 def test_a_trimap_without_unknown_pixels_is_told(tmp_path: Path) -> None:
@@ -165,18 +159,19 @@ def test_rules_out_of_range_are_refused() -> None:
 def test_the_script_makes_trimaps_of_alphas_and_masks(alphas, tmp_path, run_script, capsys) -> None:
     assert run_script(SCRIPT, "--alpha_dir alphas --out_dir fixed --radius 5 --seed 2") == 0
     assert capsys.readouterr().out == "fixed: 3 trimaps\n"
-    assert note(tmp_path / "fixed")["rule"] == {"from": "alpha", "radius": [5, 5], "seed": 2}
+    assert noted(tmp_path / "fixed")["a"]["background_radius"] == 5
     expected = make_trimap(disc(15), 5, 5)
     np.testing.assert_array_equal(read(tmp_path / "fixed/b.png"), expected)
     assert run_script(SCRIPT, "--mask_dir alphas --out_dir masked --erode 3") == 0
-    assert note(tmp_path / "masked")["rule"] == {"from": "mask", "erode": 3, "dilate": 10}
+    assert noted(tmp_path / "masked")["b"] == {"erode": 3, "dilate": 10}
 
 
 def test_the_script_says_in_one_line_what_is_wrong(alphas, run_script, capsys) -> None:
     assert run_script(SCRIPT, "--alpha_dir alphas --out_dir out") == 0
     capsys.readouterr()
+    (alphas.parent / "out/b.png").write_bytes((alphas / "b.png").read_bytes())
     for arguments, told in (
-        ("--alpha_dir alphas --out_dir out --seed 1", "made by another rule"),
+        ("--alpha_dir alphas --out_dir out", "out/b.png: is there already, and no note tells"),
         ("--alpha_dir nowhere --out_dir new", "nowhere"),
         ("--mask_dir alphas --out_dir new --radius 3", "go with --alpha_dir"),
         ("--alpha_dir alphas --out_dir new --dilate 3", "go with --mask_dir"),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
-import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,17 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import read_json, remove_leftovers, write_bytes, write_json
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
-from smoothkit.ops.io import encode_image, read_bytes, to_float, to_uint16
+from smoothkit.data.provenance import Note, Origin
+from smoothkit.ops.io import encode_image, to_float, to_uint16
 from smoothkit.systems.lsa.foreground import numba_alone
 from smoothkit.systems.lsa.triples import Triple, Triples
 
-NOTE = "mattes.json"
-
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-_DIGITS = 16
 
 # Values that pymatting wants in a trimap, by our bytes.
 _LEVELS = {0: 0.0, 128: 0.5, 255: 1.0}
@@ -50,8 +45,8 @@ METHODS: dict[str, Method] = {"trimap": trimap_as_alpha, "closed_form": closed_f
 def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterator[Path]:
     """Write the alphas of a method, 16 bits; gives their files.
 
-    ``mattes.json`` has a hash for each, of the method, the pixels of image and trimap, and the file
-    of the matte. What these agree with is kept; all else is made anew.
+    Those that the folder's note says are of this method, image and trimap are kept, others that it
+    tells of made anew.
 
     Args:
         triples: images and trimaps.
@@ -59,27 +54,32 @@ def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterato
         out_dir: gets ``<stem>.png`` of each image.
 
     Raises:
-        DataError: an image cannot be used, pymatting is missing, or a method fails on an image.
+        DataError: an image cannot be used, pymatting is missing, a method fails on an image, or a
+            file would be replaced that no note tells of.
     """
     method, out_dir = METHODS[name], Path(out_dir)
+    note = Note(out_dir)
+    files = {out_dir / f"{Path(file).stem}.png": file for file in triples.names}
+    origins = {
+        path: Origin(triples.sources(file, note), settings={"method": name})
+        for path, file in files.items()
+    }
+    due = note.due(origins, what_to_do="Move it away, or give another folder.")
     remove_leftovers(out_dir)
-    hashes, lock = _read_note(out_dir / NOTE), threading.Lock()
 
-    def make(file: str) -> Path:
-        path, triple = out_dir / f"{Path(file).stem}.png", triples.read(file)
-        if path.exists() and hashes.get(path.stem) == _hash(name, triple, read_bytes(path)):
-            return path
-        matte = encode_image(to_uint16(_estimated(name, method, triple)))
-        # A kill between the two leaves a matte that the note's hash is not of: it is made again.
-        write_bytes(path, matte)
-        with lock:
-            hashes[path.stem] = _hash(name, triple, matte)
-            write_json(out_dir / NOTE, hashes)
+    def make(path: Path) -> Path:
+        if path in due:
+            matte = encode_image(to_uint16(_estimated(name, method, triples.read(files[path]))))
+            note.write(path, matte, origins[path])
         return path
 
-    # pymatting's solvers hold the interpreter, so threads would only take turns.
-    workers = None if name == "trimap" else 1
-    return in_threads(make, triples.names, workers)
+    def finished() -> Iterator[Path]:
+        # pymatting's solvers hold the interpreter, so threads would only take turns.
+        workers = None if name == "trimap" else 1
+        with note:
+            yield from in_threads(make, list(files), workers)
+
+    return finished()
 
 
 def _estimated(name: str, method: Method, triple: Triple) -> np.ndarray:
@@ -90,24 +90,6 @@ def _estimated(name: str, method: Method, triple: Triple) -> np.ndarray:
         return np.clip(method(image, values), 0, 1)
     except ValueError as error:
         raise DataError(f"{triple.paths['lq_path']}: {name} fails: {error}.") from error
-
-
-def _hash(method: str, triple: Triple, matte: bytes) -> str:
-    """Of what a matte is made from, pixels and not files, together with the matte's own file."""
-    image, trimap = triple.image, triple.trimap
-    digest = hashlib.sha256(f"{method} {image.shape} {image.dtype}".encode())
-    for part in (image, trimap):
-        digest.update(part.tobytes())
-    digest.update(matte)
-    return digest.hexdigest()[:_DIGITS]
-
-
-def _read_note(note: Path) -> dict[str, str]:
-    """The hashes by stem; without a note, or with one that cannot be read, nothing is known."""
-    try:
-        return dict(read_json(note))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _by_pymatting(name: str, image: np.ndarray, trimap: np.ndarray) -> np.ndarray:

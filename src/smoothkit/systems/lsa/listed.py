@@ -14,7 +14,7 @@ from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_bytes
-from smoothkit.systems.lsa.origins import check_is_folder
+from smoothkit.systems.lsa.outputs import check_is_folder
 
 Way = Literal["copy", "link"]
 

@@ -19,7 +19,7 @@ from smoothkit.core.files import write_text
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
 from smoothkit.ops.io import read_image, to_uint8, write_image
-from smoothkit.systems.lsa.origins import check_is_folder, without_faults
+from smoothkit.systems.lsa.outputs import check_is_folder, without_faults
 
 LEAST_SIDE, LARGEST_SIDE = 32, 4096
 

@@ -1,45 +1,38 @@
 """The Composition-1k test set, made from its foregrounds and backgrounds.
 
 Layout: ``merged/<foreground>_<k>.png`` has the foreground before the k-th of its backgrounds;
-``alpha_copy`` and ``trimaps`` have a file of the same name for each; ``sources.json`` has name and
+``alpha_copy`` and ``trimaps`` have a file of the same name for each; the folder's note has name and
 hash of the files that each is made from.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import remove_leftovers, write_bytes
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
+from smoothkit.data.provenance import Note, Origin
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import (
     encode_image,
-    is_whole_png,
     kind_fault,
     read_bytes,
     read_header,
     read_image,
-    write_image,
 )
 from smoothkit.systems.lsa.listed import listed_files
 from smoothkit.systems.lsa.mattes import check_size, plane_of
 from smoothkit.systems.lsa.merging import Foreground
-from smoothkit.systems.lsa.origins import (
-    ALPHAS,
-    MERGED,
-    TRIMAPS,
-    Origin,
-    check_is_folder,
-    claim,
-    hashed,
-)
+from smoothkit.systems.lsa.outputs import check_is_folder
+
+MERGED, ALPHAS, TRIMAPS = "merged", "alpha_copy", "trimaps"
 
 
 @dataclass(frozen=True)
@@ -62,34 +55,44 @@ class Sources:
 
 
 def build_test_set(
-    sources: Sources, out_dir: str | Path, *, per_foreground: int = 20, workers: int | None = None
+    sources: Sources,
+    out_dir: str | Path,
+    *,
+    per_foreground: int = 20,
+    workers: int | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Merge every foreground with the next backgrounds; returns the number of images made.
 
-    Files that a former run left whole are not made again.
+    Files that the folder's note says are made from these sources are kept, others that it tells of
+    made anew.
 
     Args:
         sources: 8-bit images; alphas may have 16.
         out_dir: made where missing.
         per_foreground: backgrounds that each foreground takes.
         workers: threads; None for one for each usable CPU.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
         DataError: too few backgrounds; files that are missing, unreadable, of another size or not
-            grey, all of them named before anything is written; ``out_dir`` is a file, or has files
-            made from sources of other content, or from what is not noted; a file cannot be written.
+            grey, all of them named before anything is written; ``out_dir`` is a file; a file would
+            be replaced that no note tells of; a file cannot be written.
     """
     out_dir = Path(out_dir)
     check_is_folder(out_dir)
     plans = _planned(sources, per_foreground, workers)
-    claim(out_dir, _origins(plans, workers))
+    note = Note(out_dir)
+    origins = _origins(plans, out_dir, note, workers)
+    advice = "Give another folder, or --overwrite to replace what is there."
+    due = note.due(origins, is_all=overwrite, what_to_do=advice)
     for folder in (MERGED, ALPHAS, TRIMAPS):
         remove_leftovers(out_dir / folder)
     total = sum(len(plan.names) for plan in plans)
     made = 0
-    with tqdm(total=total, unit="image", disable=not sys.stderr.isatty()) as progress:
+    with note, tqdm(total=total, unit="image", disable=not sys.stderr.isatty()) as progress:
         for plan in plans:
-            for is_made in _built(plan, out_dir, workers):
+            for is_made in _built(plan, out_dir, _Writer(note, origins, due), workers):
                 made += is_made
                 progress.update()
     return made
@@ -191,42 +194,58 @@ def _by_stem(folder: str | Path) -> dict[str, Path]:
     return {stem: Path(folder) / name for stem, name in names.items()}
 
 
-def _origins(plans: Sequence[_Plan], workers: int | None) -> dict[str, Origin]:
-    """What each image is made from."""
-    used = (path for p in plans for path in (p.fg, p.alpha, *p.backgrounds, *p.trimaps))
-    files = hashed(used, workers)
-    origins: dict[str, Origin] = {}
+@dataclass(frozen=True)
+class _Writer:
+    """Writes the results that are due, each with its origin."""
+
+    note: Note
+    origins: Mapping[Path, Origin]
+    due: Container[Path]
+
+    def __call__(self, target: Path, content: bytes) -> None:
+        self.note.write(target, content, self.origins[target])
+
+
+def _origins(
+    plans: Sequence[_Plan], out_dir: Path, note: Note, workers: int | None
+) -> dict[Path, Origin]:
+    """What each file is made from."""
+    used = {path for p in plans for path in (p.fg, p.alpha, *p.backgrounds, *p.trimaps)}
+    files = dict(zip(used, in_threads(note.file, list(used), workers), strict=True))
+    origins: dict[Path, Origin] = {}
     for plan in plans:
+        alpha = {"alpha": files[plan.alpha]}
+        both = {"foreground": files[plan.fg], **alpha}
         for k, name in enumerate(plan.names):
-            parts = {"foreground": plan.fg, "alpha": plan.alpha, "background": plan.backgrounds[k]}
-            if plan.trimaps:
-                parts["trimap"] = plan.trimaps[k]
-            origins[name] = {part: files[path] for part, path in parts.items()}
+            background = {"background": files[plan.backgrounds[k]]}
+            origins[out_dir / MERGED / f"{name}.png"] = Origin({**both, **background})
+            origins[out_dir / ALPHAS / f"{name}.png"] = Origin(alpha)
+        for name, trimap in zip(plan.names, plan.trimaps, strict=False):
+            origins[out_dir / TRIMAPS / f"{name}.png"] = Origin({"trimap": files[trimap]})
     return origins
 
 
-def _built(plan: _Plan, out_dir: Path, workers: int | None) -> Iterator[bool]:
+def _built(plan: _Plan, out_dir: Path, write: _Writer, workers: int | None) -> Iterator[bool]:
     """Write the files of one foreground; for each of its images, whether it is new."""
     for folder, found in ((ALPHAS, [plan.alpha] * len(plan.names)), (TRIMAPS, plan.trimaps)):
         for name, source in zip(plan.names, found, strict=False):
             target = out_dir / folder / f"{name}.png"
-            if not is_whole_png(target):
-                write_bytes(target, _grey_png(source))
+            if target in write.due:
+                write(target, _grey_png(source))
     merged = {
         out_dir / MERGED / f"{n}.png": bg
         for n, bg in zip(plan.names, plan.backgrounds, strict=True)
     }
-    missing = {target for target in merged if not is_whole_png(target)}
-    if not missing:
+    if not any(target in write.due for target in merged):
         return (False for _ in merged)
     alpha = plane_of(read_image(plan.alpha, mode="whole"), str(plan.alpha))
     foreground = Foreground(read_image(plan.fg, alpha="drop", cmyk="convert"), alpha)
 
     def make(target: Path) -> bool:
-        if target in missing:
+        if target in write.due:
             background = read_image(merged[target], alpha="drop", cmyk="convert")
-            write_image(target, foreground.over(background))
-        return target in missing
+            write(target, encode_image(foreground.over(background)))
+        return target in write.due
 
     return in_threads(make, list(merged), workers)
 

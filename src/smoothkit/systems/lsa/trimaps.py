@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, read_json, remove_leftovers, write_json
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.protocols import by_stem
+from smoothkit.data.provenance import Note, Origin
 from smoothkit.data.store import image_files
-from smoothkit.ops.io import read_image, write_image
+from smoothkit.ops.io import encode_image, read_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
-from smoothkit.systems.lsa.origins import check_is_folder, check_is_noted, without_faults
+from smoothkit.systems.lsa.outputs import check_is_folder, without_faults
 from smoothkit.systems.lsa.trimap import (
     BACKGROUND,
     FOREGROUND,
@@ -31,8 +31,6 @@ from smoothkit.systems.lsa.trimap import (
     snapped_alpha,
     trimap_from_mask,
 )
-
-NOTE = "trimaps.json"
 
 # Beyond any image; generators of random numbers take no more than 63 bits.
 _HIGHEST = 10**9
@@ -51,6 +49,8 @@ class AlphaRule:
         ValueError: out of range.
     """
 
+    kind: ClassVar[str] = "alpha"
+
     low: int = LEAST_RADIUS
     high: int = LARGEST_RADIUS
     seed: int = 0
@@ -65,11 +65,11 @@ class AlphaRule:
                 f"got {self.low} {self.high}."
             )
 
-    def described(self) -> dict[str, Any]:
-        """What is noted of the rule."""
-        described = {"from": "alpha", "radius": [self.low, self.high], "seed": self.seed}
-        # As it was noted before there was such an option.
-        return described | ({"threshold": self.threshold} if self.threshold else {})
+    def described(self, stem: str) -> dict[str, Any]:
+        """What is noted of an image's trimap: the rule, and what was drawn."""
+        background, foreground = self.radii(stem)
+        drawn = {"background_radius": background, "foreground_radius": foreground}
+        return {"radius": [self.low, self.high], "seed": self.seed, **drawn}
 
     def radii(self, stem: str) -> tuple[int, int]:
         """For background and foreground: a function of the seed and the image's name."""
@@ -79,11 +79,6 @@ class AlphaRule:
     def trimap(self, alpha: np.ndarray, stem: str) -> np.ndarray:
         """The trimap of an alpha, (H, W) uint8."""
         return make_trimap(snapped_alpha(alpha, self.threshold), *self.radii(stem))
-
-    def noted(self, stem: str) -> dict[str, int]:
-        """What is noted of an image."""
-        background, foreground = self.radii(stem)
-        return {"background_radius": background, "foreground_radius": foreground}
 
 
 @dataclass(frozen=True)
@@ -97,6 +92,8 @@ class MaskRule:
         ValueError: out of range.
     """
 
+    kind: ClassVar[str] = "mask"
+
     erode: int = 10
     dilate: int = 10
 
@@ -105,17 +102,13 @@ class MaskRule:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: must be 0 or more, got {getattr(self, name)}.")
 
-    def described(self) -> dict[str, Any]:
-        """What is noted of the rule."""
-        return {"from": "mask", "erode": self.erode, "dilate": self.dilate}
+    def described(self, stem: str) -> dict[str, Any]:
+        """What is noted of an image's trimap: the rule."""
+        return {"erode": self.erode, "dilate": self.dilate}
 
     def trimap(self, mask: np.ndarray, stem: str) -> np.ndarray:
         """The trimap of a mask, (H, W) uint8."""
         return trimap_from_mask(mask, self.erode, self.dilate)
-
-    def noted(self, stem: str) -> dict[str, int]:
-        """What is noted of an image."""
-        return {}
 
 
 def make_trimaps(
@@ -124,97 +117,55 @@ def make_trimaps(
     rule: AlphaRule | MaskRule,
     *,
     workers: int | None = None,
+    overwrite: bool = False,
 ) -> Iterator[tuple[Path, str | None]]:
     """Write ``<stem>.png`` of each alpha or mask; yields each path with what is odd, or None.
 
-    Trimaps are kept that a former run made by the same rule and that are newer than their sources.
-    ``trimaps.json`` says by which rule, and by which radii each that is there is made, those of
-    former runs included. Images that cannot be used are left out, and named by an error when the
-    rest is done.
+    The folder's note has the rule and the radii of each trimap. Those that it says are made by this
+    rule from these sources are kept, others that it tells of made anew. Images that cannot be used
+    are left out, and named by an error when the rest is done.
 
     Args:
         source_dir: grey images, or colour images with equal channels.
         out_dir: made where missing.
         workers: images at a time; None for one for each usable CPU.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
-        DataError: two would get one name, ``out_dir`` is a file or ``source_dir``, or holds other
-            images than trimaps by this rule, or a file cannot be written; at the end, every image
-            that was left out.
+        DataError: two would get one name, ``out_dir`` is a file or ``source_dir``, a file would be
+            replaced that no note tells of, or cannot be written; at the end, every image that was
+            left out.
     """
     out_dir = Path(out_dir)
     check_is_folder(out_dir)
     if out_dir.resolve() == Path(source_dir).resolve():
         raise DataError(f"{out_dir}: holds the sources, which would be replaced. Give another.")
     names = by_stem([path.name for path in image_files(source_dir)], str(source_dir))
+    sources = {out_dir / f"{stem}.png": Path(source_dir) / name for stem, name in names.items()}
+    note = Note(out_dir)
+    origins = {
+        target: Origin({rule.kind: note.file(source)}, settings=rule.described(target.stem))
+        for target, source in sources.items()
+    }
+    advice = "Give another folder, or --overwrite to replace what is there."
+    due = note.due(origins, is_all=overwrite, what_to_do=advice)
     remove_leftovers(out_dir)
-    noted = _noted(out_dir, rule)
-    _write_note(out_dir, rule, noted)  # which says whose the folder is, should the run be killed
 
-    def make(stem: str) -> tuple[Path, str | None] | DataError:
-        source, target = Path(source_dir) / names[stem], out_dir / f"{stem}.png"
-        if _is_newer(target, source):
+    def make(target: Path) -> tuple[Path, str | None] | DataError:
+        if target not in due:
             return target, None
+        source = sources[target]
         try:
             image = plane_of(read_image(source, mode="whole"), str(source))
             refuse_labels(image, str(source), "0 to 255")
         except DataError as error:
             return error
-        trimap = rule.trimap(to_8_bits(image), stem)
-        write_image(target, trimap)
-        return target, _odd(trimap, rule)
+        trimap = rule.trimap(to_8_bits(image), target.stem)
+        note.write(target, encode_image(trimap), origins[target])
+        return target, None if has_unknown(trimap) else "has no unknown pixel"
 
     def finished() -> Iterator[tuple[Path, str | None]]:
-        try:
-            yield from without_faults(in_threads(make, list(names), workers))
-        finally:
-            _write_note(out_dir, rule, noted | {stem: rule.noted(stem) for stem in names})
+        with note:
+            yield from without_faults(in_threads(make, list(sources), workers))
 
     return finished()
-
-
-def _odd(trimap: np.ndarray, rule: AlphaRule | MaskRule) -> str | None:
-    """What is seldom meant of a trimap."""
-    if not has_unknown(trimap):
-        return "has no unknown pixel"
-    known = {"foreground": FOREGROUND, "background": BACKGROUND}
-    empty = [name for name, level in known.items() if not (trimap == level).any()]
-    if not empty:
-        return None
-    # What a network has found seldom reaches 0 or 255.
-    hint = "; --threshold is for estimated alphas" if isinstance(rule, AlphaRule) else ""
-    return f"has no {' and no '.join(empty)} pixel{hint}"
-
-
-def _is_newer(target: Path, source: Path) -> bool:
-    return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
-
-
-def _noted(folder: Path, rule: AlphaRule | MaskRule) -> dict[str, Any]:
-    """What is noted of images; refuse a folder whose trimaps are made by another rule."""
-    check_is_noted(folder, NOTE, "Give an empty folder.")
-    note = folder / NOTE
-    if not note.exists():
-        return {}
-    former, images = _read_note(note)
-    if former != rule.described():
-        raise DataError(
-            f"{folder}: has trimaps made by another rule, {as_json(former)}, not "
-            f"{as_json(rule.described())}. Give an empty folder, or that rule."
-        )
-    return images
-
-
-def _write_note(folder: Path, rule: AlphaRule | MaskRule, images: dict[str, Any]) -> None:
-    """Note the rule, and what there is to say of the trimaps that are there."""
-    there = {stem: image for stem, image in images.items() if (folder / f"{stem}.png").exists()}
-    write_json(folder / NOTE, {"rule": rule.described(), "images": there})
-
-
-def _read_note(note: Path) -> tuple[Any, dict[str, Any]]:
-    """The rule, and what is noted of each image."""
-    try:
-        content = read_json(note)
-        return content["rule"], dict(content["images"])
-    except (OSError, ValueError, LookupError, TypeError) as error:
-        raise DataError(f"{note}: cannot be read. Remove it with the trimaps beside it.") from error

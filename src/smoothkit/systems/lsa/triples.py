@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 from smoothkit.core.errors import DataError, Fault, OptionError
-from smoothkit.data.protocols import by_stem
+from smoothkit.data.provenance import File, Note
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, kind_fault
 from smoothkit.systems.lsa.mattes import check_size, partners, plane_of
@@ -118,6 +118,15 @@ class Triples:
                 "tells. Invert it: 255 is foreground."
             )
         return Triple(image, trimap, alpha, {**paths, "gt_path": alpha_path})
+
+    def sources(self, name: str, note: Note) -> dict[str, File]:
+        """Names and hashes of an image and the first version of its trimap.
+
+        Raises:
+            DataError: a file cannot be read.
+        """
+        trimap = note.stored(self._trimaps[0], self._trimap_names[0][name])
+        return {"image": note.stored(self._images, name), "trimap": trimap}
 
     def check(self, name: str) -> None:
         """Refuse what headers tell cannot be used.
