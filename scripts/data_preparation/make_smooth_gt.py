@@ -60,6 +60,9 @@ def main() -> int:
     parser.add_argument(
         "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
     if not args.method and args.set:
         parser.error("--set: belongs to --method; settings to try are given by --grid")
@@ -77,6 +80,7 @@ def make_one(args: argparse.Namespace) -> int:
         settings=dict(args.set),
         workers=args.workers,
         shard=parse_shard(args.shard),
+        overwrite=args.overwrite,
     )
     made, skipped = follow(done)
     print(f"{args.out_dir}: {made} images")
@@ -91,6 +95,7 @@ def choose(args: argparse.Namespace) -> int:
         parse_grid(args.grid),
         workers=args.workers,
         shard=parse_shard(args.shard),
+        overwrite=args.overwrite,
     )
     _, skipped = follow(done)
     print(merge_selections(args.out_dir))

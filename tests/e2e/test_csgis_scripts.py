@@ -55,8 +55,10 @@ def test_photographs_lead_to_voc_smooth_and_its_evaluation(
         assert set(np.unique(read_labels(f"out/seg/{b}.png", 4))) <= {0, 1, 2, 3, 255}
     for pair in Path("out/val_small").iterdir():  # a perfect result, named by its pair's number
         image = read_image(pair)
+        truth = f"{int(pair.stem) % 4}.png"
+        write_image(f"truths/{truth}", read_image(f"out/gt/{truth}"))
         write_image(f"pred/{pair.name}", image[:, : image.shape[1] // 2])
-    evaluated = "--pred_dir pred --gt_dir out/gt --title perfect --dataset VOC --num_gt 4"
+    evaluated = "--pred_dir pred --gt_dir truths --title perfect --dataset VOC --num_gt 4"
     assert run_script(EVALUATE, f"{evaluated} --out_dir eval") == 0
     assert "ssim 1.0000" in capsys.readouterr().out
 

@@ -96,6 +96,7 @@ class Note:
         self._results: dict[str, list[dict[str, Any]]] = {}
         self._files: dict[str, tuple[Stamp, str]] = {}
         self._fresh: set[str] = set()
+        self._is_begun = False
         self._lock = threading.Lock()
         path = self.folder / NOTE
         for line in read_bytes(path).splitlines() if path.exists() else ():
@@ -199,16 +200,16 @@ class Note:
         Raises:
             DataError: note or result cannot be written.
         """
-        self.claim(path, content, origin)
+        digest = self.claim(path, content, origin)
         write_bytes(path, content)
-        self.keep(path, content)
+        self.keep(path, digest)
 
-    def claim(self, path: Path, content: bytes, origin: Origin) -> None:
-        """Note what a result is made from that is about to be written with this content."""
-        name = self._name(path)
+    def claim(self, path: Path, content: bytes, origin: Origin) -> str:
+        """Note what a result is made from that is about to be written; the hash of its content."""
+        name, digest = self._name(path), digest_of(content)
         line = {
             "result": name,
-            "hash": digest_of(content),
+            "hash": digest,
             "inputs": {role: list(file) for role, file in origin.inputs.items()},
             "weights": {role: list(file) for role, file in origin.weights.items()},
             "settings": json.loads(as_json(origin.settings)),
@@ -217,12 +218,13 @@ class Note:
         self._append(line)
         with self._lock:
             self._results.setdefault(name, []).append(line)
+        return digest
 
-    def keep(self, path: Path, content: bytes) -> None:
+    def keep(self, path: Path, digest: str) -> None:
         """Keep the hash of a result that was just written, so that it is not read for it."""
         stamp = _stamp(path)
         if stamp is not None:
-            self._keep(os.path.abspath(path), stamp, digest_of(content))
+            self._keep(os.path.abspath(path), stamp, digest)
 
     def _keep(self, key: str, stamp: Stamp, digest: str) -> None:
         with self._lock:
@@ -248,15 +250,17 @@ class Note:
     def _append(self, *lines: Mapping[str, Any]) -> None:
         """Add lines in one write: other processes may do the same."""
         path = self.folder / NOTE
-        content = "".join(as_json(line) + "\n" for line in lines)
-        data = content.encode(errors="surrogatepass")  # of names that are not UTF-8
+        text = "".join(as_json(line) + "\n" for line in lines)
+        content = text.encode(errors="surrogatepass")  # of names that are not UTF-8
         try:
             with self._lock:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                # A line that a kill cut off must not swallow the next one.
-                begin = b"" if _ends_in_newline(path) else b"\n"
+                if not self._is_begun:
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    # A line that a kill cut off must not swallow the next one.
+                    content = content if _ends_in_newline(path) else b"\n" + content
+                    self._is_begun = True
                 with open(path, "ab", buffering=0) as file:
-                    file.write(begin + data)
+                    file.write(content)
         except OSError as error:
             raise DataError(f"{path}: cannot be written: {error.strerror}.") from error
 

@@ -271,13 +271,28 @@ def smooth(folder: Path, **options) -> list[str]:
 def test_smoothing_goes_on_where_it_was_cut_short(tmp_path: Path) -> None:
     write_images(tmp_path / "in", "a.png", "b.png")
     smooth(tmp_path)
-    marked = tmp_path / "out" / "a.png"
-    write_image(marked, np.zeros((2, 2, 3), np.uint8))
+    kept, gone, newer = tmp_path / "out/a.png", tmp_path / "out/b.png", tmp_path / "in/a.png"
+    os.utime(kept, ns=(1, 1))
+    gone.unlink()
     smooth(tmp_path)
-    assert read_image(marked).shape == (2, 2, 3)
-    os.utime(tmp_path / "in" / "a.png", ns=(2**62, 2**62))  # a newer photograph
+    assert gone.exists()
+    os.utime(newer, ns=(2**62, 2**62))  # of the same content
     smooth(tmp_path)
-    assert read_image(marked).shape == (12, 10, 3)
+    assert kept.stat().st_mtime_ns == 1
+    write_image(newer, 255 - read_image(newer))
+    os.utime(newer, ns=(0, 0))  # of another, and older
+    smooth(tmp_path)
+    assert kept.stat().st_mtime_ns > 1
+
+
+def test_smooth_images_that_no_note_tells_of_are_not_replaced(tmp_path: Path) -> None:
+    write_images(tmp_path / "in", "a.png")
+    write_image(tmp_path / "out/a.png", np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(DataError, match=r"out/a\.png: is there already, and no note tells"):
+        smooth(tmp_path)
+    assert read_image(tmp_path / "out/a.png").shape == (2, 2, 3)
+    assert smooth(tmp_path, overwrite=True) == ["a.png"]
+    assert smooth(tmp_path) == ["a.png"]
 
 
 def test_another_filter_makes_all_anew(tmp_path: Path) -> None:

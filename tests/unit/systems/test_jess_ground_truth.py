@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from smoothkit.core.errors import OptionError
+from smoothkit.core.errors import DataError, OptionError
 from smoothkit.ops.filters import Candidate, parse_grid
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.ops.screening import Screening, screen
@@ -121,6 +121,27 @@ def test_finished_photographs_are_left_alone_until_something_changed(folder: Pat
     (out / "SPS-GT" / "a.png").unlink()
     make(folder)
     assert mark.exists()
+
+
+def test_ground_truths_of_another_grid_are_made_anew_and_that_is_told(folder, caplog) -> None:
+    caplog.set_level("INFO")
+    make(folder)
+    out, grid = folder / "out", parse_grid(["l0:lam=0.02"])
+    assert len(list(choose_ground_truths(folder / "photos", out, grid))) == 2
+    chosen = json.loads(merge_selections(out).read_text())
+    assert {row["name"] for row in chosen.values()} == {"l0_lam=0.02"}
+    assert os.path.samefile(out / "SPS-GT/a.png", out / "candidates/a/l0_lam=0.02.png")
+    assert 'a.png: 1 result is made anew; what changed: settings (grid ["l0_lam' in caplog.text
+
+
+def test_ground_truths_that_no_note_tells_of_are_not_replaced(folder: Path) -> None:
+    own = folder / "out/SPS-GT/b.png"
+    write_image(own, np.zeros((40, 48, 3), np.uint8))
+    with pytest.raises(DataError, match=r"SPS-GT/b\.png: is there already, and no note tells"):
+        make(folder)
+    assert read_image(own).max() == 0
+    assert make(folder, overwrite=True) == {"a.png": None, "b.jpg": None}
+    assert read_image(own).max() > 0
 
 
 def test_shards_make_what_one_machine_makes(folder: Path) -> None:

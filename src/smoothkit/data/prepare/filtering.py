@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import as_json, remove_leftovers, write_json
+from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.prepare.blending import read_color, refuse_twins
+from smoothkit.data.provenance import Note, Origin
 from smoothkit.data.store import image_files
-from smoothkit.ops.filters import apply_filter, check_filter
-from smoothkit.ops.io import to_float, to_uint8, write_image
+from smoothkit.ops.filters import apply_filter, check_filter, settings_of
+from smoothkit.ops.io import encode_image, to_float, to_uint8
 
 
 def make_smooth_gt(
@@ -25,21 +26,24 @@ def make_smooth_gt(
     settings: Mapping[str, Any] | None = None,
     workers: int | None = None,
     shard: tuple[int, int] = (1, 1),
+    overwrite: bool = False,
 ) -> Iterator[tuple[Path, str | None]]:
     """Filter every image into ``<stem>.png``; yields each with why it was skipped, or None.
 
     Args:
         photo_dir: images; of 16 bits the upper 8 are kept, as pairs are blended in bytes.
-        out_dir: made where missing. Files are kept that are newer than their photographs and
-            than ``filter.json``, which says what they are made by.
+        out_dir: made where missing. Files are kept that the folder's note says are made from these
+            photographs with these settings.
         method: a name of ``FILTERS``.
         settings: keyword arguments of the filter.
         workers: images at a time; None for one for each usable CPU.
         shard: (I, N) takes every N-th photograph, from the I-th on.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
         OptionError: unknown filter or setting, or a setting out of range.
-        DataError: two images would get one name, the folders are one, or a file cannot be written.
+        DataError: two images would get one name, the folders are one, a file would be replaced that
+            no note tells of, or cannot be written.
     """
     settings = settings or {}
     check_filter(method, settings)
@@ -48,34 +52,36 @@ def make_smooth_gt(
     if Path(out_dir).resolve() == Path(photo_dir).resolve():
         raise DataError(f"{out_dir}: holds the photographs, which would be replaced. Give another.")
 
-    noted = _note_filter(Path(out_dir), {"method": method, "settings": dict(settings)})
+    out_dir, own = Path(out_dir), list(of_shard(paths, shard))
+    note = Note(out_dir)
+    origins = {
+        out_dir / f"{path.stem}.png": Origin(
+            {"photograph": note.file(path)},
+            settings={"filter": method, **settings_of(method), **settings},
+        )
+        for path in own
+    }
+    advice = "Give another folder, or --overwrite to replace what is there."
+    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    remove_leftovers(out_dir)
 
     def make(path: Path) -> str | None:
-        target = Path(out_dir) / f"{path.stem}.png"
-        if target.exists() and _mtime(target) >= max(noted, _mtime(path)):
+        target = out_dir / f"{path.stem}.png"
+        if target not in due:
             return None
         try:
             photo = read_photo(path)
         except DataError as error:
             return str(error)
-        write_image(target, apply_filter(method, photo, settings))
+        content = encode_image(apply_filter(method, photo, settings))
+        note.write(target, content, origins[target])
         return None
 
-    own = list(of_shard(paths, shard))
-    return zip(own, in_threads(make, own, workers), strict=True)
+    def finished() -> Iterator[tuple[Path, str | None]]:
+        with note:
+            yield from zip(own, in_threads(make, own, workers), strict=True)
 
-
-def _note_filter(folder: Path, made_by: dict[str, Any]) -> int:
-    """Write down what a folder's images are made by; since when that holds."""
-    note = folder / "filter.json"
-    remove_leftovers(folder)
-    if not note.exists() or note.read_text("utf-8") != as_json(made_by, indent=2) + "\n":
-        write_json(note, made_by)
-    return _mtime(note)
-
-
-def _mtime(path: Path) -> int:
-    return path.stat().st_mtime_ns
+    return finished()
 
 
 def read_photo(path: Path) -> np.ndarray:

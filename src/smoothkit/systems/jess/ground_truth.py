@@ -3,14 +3,14 @@
 Layout below the output folder: ``candidates/<photograph>/<filter>.png``, the best of them linked as
 ``SPS-GT/<photograph>.png``, ``sheets/<photograph>.png`` and ``.html``, and what was measured in
 ``selection/<photograph>.json``. Every photograph is finished on its own, so a run that was cut
-short goes on where it stopped, and several machines can share the work.
+short goes on where it stopped, and several machines can share the work. What the folder's note says
+was made from another photograph or grid is made anew.
 """
 
 from __future__ import annotations
 
 import logging
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from smoothkit.core.files import link_or_copy, read_json, write_json
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.prepare.blending import refuse_twins
 from smoothkit.data.prepare.filtering import read_photo
+from smoothkit.data.provenance import Note, Origin, told
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_bytes, write_image
@@ -46,6 +47,7 @@ def choose_ground_truths(
     *,
     workers: int | None = None,
     shard: tuple[int, int] = (1, 1),
+    overwrite: bool = False,
 ) -> Iterator[tuple[Path, str | None]]:
     """Filter, measure and choose; yields each photograph with why it was skipped, or None.
 
@@ -55,15 +57,25 @@ def choose_ground_truths(
         candidates: what to try.
         workers: photographs at a time; None for one for each usable CPU.
         shard: (I, N) takes every N-th photograph, from the I-th on.
+        overwrite: make all anew, also in the place of ground truths that no note tells of.
 
     Raises:
-        DataError: no photographs, two of one name, or a file that cannot be written.
+        DataError: no photographs, two of one name, a ground truth would be replaced that no note
+            tells of, or a file that cannot be written.
     """
     paths = image_files(photo_dir)
     refuse_twins(paths, [path.stem for path in paths])
     own = list(of_shard(paths, shard))
-    finish = partial(_finish, out_dir=Path(out_dir), candidates=candidates)
-    yield from zip(own, in_threads(finish, own, workers), strict=True)
+    out_dir = Path(out_dir)
+    note = Note(out_dir)
+    targets = [_target(out_dir, path) for path in own]
+    if overwrite:
+        for target in targets:
+            target.unlink(missing_ok=True)
+    note.refuse_unknown(targets, "Give another folder, or --overwrite to replace what is there.")
+    finish = partial(_finish, out_dir=out_dir, candidates=candidates, note=note)
+    with note:
+        yield from zip(own, in_threads(finish, own, workers), strict=True)
 
 
 def merge_selections(out_dir: str | Path) -> Path:
@@ -85,19 +97,22 @@ def merge_selections(out_dir: str | Path) -> Path:
     return out_dir / "selection.json"
 
 
-def _finish(path: Path, *, out_dir: Path, candidates: Sequence[Candidate]) -> str | None:
-    note = out_dir / "selection" / f"{path.stem}.json"
+def _finish(
+    path: Path, *, out_dir: Path, candidates: Sequence[Candidate], note: Note
+) -> str | None:
+    target = _target(out_dir, path)
+    selection = out_dir / "selection" / f"{path.stem}.json"
+    grid = [candidate.label for candidate in candidates]
     try:
         photo = read_photo(path)
+        origin = Origin({"photograph": note.file(path)}, settings={"grid": grid})
     except DataError as error:
         return str(error)
-    made_from = {
-        "photograph": path.name,
-        "checksum": zlib.crc32(read_bytes(path)),
-        "grid": [candidate.label for candidate in candidates],
-    }
-    if _is_finished(note, made_from, out_dir / "SPS-GT" / f"{path.stem}.png"):
+    standing = note.standing(target, origin)
+    if standing.kind == "current" and selection.exists():
         return None
+    for line in told([standing], target):
+        log.info("%s", line)
     folder = out_dir / "candidates" / path.stem
     images, screenings = {}, {}
     for candidate in candidates:
@@ -105,11 +120,19 @@ def _finish(path: Path, *, out_dir: Path, candidates: Sequence[Candidate]) -> st
         write_image(folder / f"{candidate.label}.png", images[candidate.label])
         screenings[candidate.label] = screen(photo, images[candidate.label])
     best = max(screenings, key=lambda name: screenings[name].score)
-    link_or_copy(folder / f"{best}.png", out_dir / "SPS-GT" / f"{path.stem}.png")
     write_sheet(out_dir / "sheets" / path.stem, photo, images, screenings, best)
     rows = [_row(candidate, screenings[candidate.label]) for candidate in candidates]
-    write_json(note, {**made_from, "best": best, "candidates": rows})
+    write_json(selection, {"photograph": path.name, "best": best, "candidates": rows})
+    # Last: where it is current, so is all else.
+    content = read_bytes(folder / f"{best}.png")
+    digest = note.claim(target, content, origin)
+    link_or_copy(folder / f"{best}.png", target)
+    note.keep(target, digest)
     return None
+
+
+def _target(out_dir: Path, path: Path) -> Path:
+    return out_dir / "SPS-GT" / f"{path.stem}.png"
 
 
 def _row(candidate: Candidate, screening: Screening) -> dict[str, Any]:
@@ -120,15 +143,3 @@ def _row(candidate: Candidate, screening: Screening) -> dict[str, Any]:
         "score": screening.score,
         **asdict(screening),
     }
-
-
-def _is_finished(note: Path, made_from: Mapping[str, Any], chosen: Path) -> bool:
-    try:
-        held = read_json(note)
-    except (OSError, ValueError):
-        return False
-    return (
-        chosen.exists()
-        and isinstance(held, dict)
-        and all(held.get(key) == value for key, value in made_from.items())
-    )
