@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +21,6 @@ from smoothkit.ops.io import encode_image, read_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
 from smoothkit.systems.lsa.outputs import check_is_folder, without_faults
 from smoothkit.systems.lsa.trimap import (
-    BACKGROUND,
-    FOREGROUND,
     LARGEST_RADIUS,
     LEAST_RADIUS,
     has_unknown,
