@@ -68,7 +68,8 @@ def _area(name: str) -> str:
 def _of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
     constants = _assigned(ast.parse(inspect.getsource(module)))
     for name, value in vars(module).items():
-        if name in constants and _CONSTANT.fullmatch(name) and _is_plain(value):
+        is_constant = name in constants and _CONSTANT.fullmatch(name)
+        if is_constant and _is_plain(value) and not isinstance(value, set):  # which may fill up
             yield name, _plain(value)
         elif inspect.isfunction(value) and value.__module__ == module.__name__:
             yield from _of_callable(name, value)

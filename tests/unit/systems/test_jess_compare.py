@@ -139,6 +139,7 @@ def test_written_files_hold_the_scores_and_the_pictures(pairs: Path) -> None:
     assert written["scores"]["l0"] == {
         "psnr": result.scores["l0"].psnr,
         "ssim": result.scores["l0"].ssim,
+        "left_out": 0,
     }
     sheet = read_image(pairs / "out" / "comparison.png")
     assert sheet.shape == (24 + 2 * 24, 4 * 30, 3)
