@@ -21,6 +21,8 @@ from smoothkit.ops.io import encode_image, read_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
 from smoothkit.systems.lsa.outputs import check_is_folder, without_faults
 from smoothkit.systems.lsa.trimap import (
+    BACKGROUND,
+    FOREGROUND,
     LARGEST_RADIUS,
     LEAST_RADIUS,
     has_unknown,
@@ -68,7 +70,8 @@ class AlphaRule:
         """What is noted of an image's trimap: the rule, and what was drawn."""
         background, foreground = self.radii(stem)
         drawn = {"background_radius": background, "foreground_radius": foreground}
-        return {"radius": [self.low, self.high], "seed": self.seed, **drawn}
+        chosen = {"radius": [self.low, self.high], "seed": self.seed, "threshold": self.threshold}
+        return {**chosen, **drawn}
 
     def radii(self, stem: str) -> tuple[int, int]:
         """For background and foreground: a function of the seed and the image's name."""
@@ -161,10 +164,23 @@ def make_trimaps(
             return error
         trimap = rule.trimap(to_8_bits(image), target.stem)
         note.write(target, encode_image(trimap), origins[target])
-        return target, None if has_unknown(trimap) else "has no unknown pixel"
+        return target, _odd(trimap, rule)
 
     def finished() -> Iterator[tuple[Path, str | None]]:
         with note:
             yield from without_faults(in_threads(make, list(sources), workers))
 
     return finished()
+
+
+def _odd(trimap: np.ndarray, rule: AlphaRule | MaskRule) -> str | None:
+    """What is seldom meant of a trimap."""
+    if not has_unknown(trimap):
+        return "has no unknown pixel"
+    known = {"foreground": FOREGROUND, "background": BACKGROUND}
+    empty = [name for name, level in known.items() if not (trimap == level).any()]
+    if not empty:
+        return None
+    # What a network has found seldom reaches 0 or 255.
+    hint = "; --threshold is for estimated alphas" if isinstance(rule, AlphaRule) else ""
+    return f"has no {' and no '.join(empty)} pixel{hint}"
