@@ -159,8 +159,8 @@ def test_a_full_disk_is_a_clear_error_and_leaves_the_last_checkpoint(tiny, monke
     original = open
 
     def full(file, mode="r", *args, **options):
-        is_checkpoint = str(file).endswith(".partial") and ".state" in str(file)
-        return original("/dev/full" if is_checkpoint else file, mode, *args, **options)
+        is_state = str(file).endswith(".partial") and "training_states" in str(file)
+        return original("/dev/full" if is_state else file, mode, *args, **options)
 
     monkeypatch.setattr("builtins.open", full)
     assert train(path, "--auto_resume") == 2
