@@ -115,7 +115,9 @@ def _environment(folder: Path) -> list[str]:
     """The two lines in which the newest log introduces its process, the data and the plan."""
     logs = sorted(folder.glob("train_*.log"))
     lines = _text(logs[-1]).splitlines() if logs else []
-    starts = (i for i, line in enumerate(lines) if re.search(r"smoothkit \S+, torch ", line))
+    starts = (
+        i for i, line in enumerate(lines) if re.search(r"smoothkit \S+( \(\S+\))?, torch ", line)
+    )
     start = next(starts, len(lines))
     return lines[start : start + 2]
 

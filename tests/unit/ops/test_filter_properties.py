@@ -248,7 +248,7 @@ def test_8_bit_filters_refuse_floats(function) -> None:
         (ils, {"p": 2.5}, "p: must be at most 2, got 2.5"),
         (guided, {"size": 4}, "size: must be odd, got 4"),
     ],
-    ids=str,
+    ids=lambda value: getattr(value, "__name__", None),
 )
 def test_settings_out_of_range_are_refused(function, settings: dict, told: str) -> None:
     with pytest.raises(ValueError, match=told):
