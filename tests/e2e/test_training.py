@@ -14,6 +14,7 @@ import torch
 import yaml
 
 import smoothkit
+from smoothkit.models.restoration import RestorationModel
 from smoothkit.test import main as evaluate
 from smoothkit.train import main as train_main
 from support.runs import assert_same, losses, told, weights
@@ -184,16 +185,52 @@ def test_a_validation_that_a_kill_left_out_is_made_up_for_once(tiny):
         assert file.read_text().splitlines() == lines
 
 
-def test_a_loss_that_is_not_finite_stops_and_saves_the_step(tiny, capfd):
-    assert train(tiny(datasets={"train": {"nan_at": 3}})) == 2
+@pytest.fixture
+def defers(monkeypatch):
+    """Models that hear of a loss a step later, as they do on a GPU."""
+    prepare = RestorationModel._prepare_training
+
+    def deferring(model: RestorationModel) -> None:
+        prepare(model)
+        assert model.updater.can_skip()
+        model.guard.is_deferred = True
+
+    monkeypatch.setattr(RestorationModel, "_prepare_training", deferring)
+
+
+def assert_told_of_the_spoilt_step(capfd) -> None:
     message = capfd.readouterr().err.splitlines()[-1]
     assert "l_pixel not finite" in message
     assert "item_3.png" in message
-    saved = next(Path("experiments/tiny/diagnostics").glob("*_rank0.pth"))
+    (saved,) = Path("experiments/tiny/diagnostics").glob("*_rank0.pth")
     content = torch.load(saved, weights_only=True)
+    assert saved.name == f"{content['iter']}_rank0.pth"
+    assert f"iteration {content['iter']}: " in message
     values = content["networks"]["net_g"]["params"].values()
     assert all(torch.isfinite(value).all() for value in values)
     assert any(torch.isnan(batch["gt"]).any() for batch in content["batches"])
+    assert newest_state() < content["iter"]
+
+
+def test_a_loss_that_is_not_finite_stops_and_saves_the_step(tiny, capfd):
+    changes = {"logger": {"save_checkpoint_freq": 1}}
+    assert train(tiny(datasets={"train": {"nan_at": 3}}, **changes)) == 2
+    assert_told_of_the_spoilt_step(capfd)
+
+
+@pytest.mark.parametrize("due", ["nothing", "print", "save", "validation", "end"])
+def test_a_step_that_is_heard_of_late_is_told_as_well(tiny, defers, capfd, due):
+    changes = {
+        "train": {"optim_g": {"fused": True}, "total_iter": 5 if due == "end" else 8},
+        "datasets": {"train": {"nan_at": 3}},
+        "logger": {
+            "print_freq": 1 if due == "print" else 100,
+            "save_checkpoint_freq": 1 if due == "save" else 100,
+        },
+        "val": {"val_freq": 1 if due == "validation" else 100},
+    }
+    assert train(tiny(**changes)) == 2
+    assert_told_of_the_spoilt_step(capfd)
 
 
 def test_the_same_name_archives_the_older_run(tiny):

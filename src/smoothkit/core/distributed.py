@@ -111,7 +111,9 @@ def average_gradients(params: Iterable[torch.nn.Parameter]) -> None:
     flat = torch.cat([*(grad.flatten() for grad in grads), counts])
     dist.all_reduce(flat)
     parts = flat.split([*(g.numel() for g in grads), len(params)])
-    is_known = (parts[-1] > 0).tolist()
+    # Only a process that lacks one has to wait for its device to know.
+    has_all = all(p.grad is not None for p in params)
+    is_known = [True] * len(params) if has_all else (parts[-1] > 0).tolist()
     for param, grad, part, known in zip(params, grads, parts[:-1], is_known, strict=True):
         if known:
             param.grad = grad.copy_(part.view_as(grad) / world_size())

@@ -12,6 +12,9 @@ from smoothkit.core.errors import Fault, OptionError
 
 log = logging.getLogger(__name__)
 
+# How an optimiser steps, not by what: that of this machine counts.
+_HOW = ("foreach", "fused")
+
 # Options that versions of torch added to optimisers, which older states do not tell of.
 _ADDED = frozenset(
     {"foreach", "maximize", "capturable", "differentiable", "fused", "decoupled_weight_decay"}
@@ -21,7 +24,7 @@ _ADDED = frozenset(
 def options_of(optimizer: Optimizer) -> dict[str, Any]:
     """Class and options of an optimiser that no schedule has changed yet, for a state to keep."""
     groups = [
-        {key: value for key, value in group.items() if key != "params"}
+        {key: value for key, value in group.items() if key not in ("params", *_HOW)}
         for group in optimizer.param_groups
     ]
     return {"type": type(optimizer).__name__, "groups": groups}
@@ -51,7 +54,10 @@ def load_optimizer(
     """
     _refuse_other(optimizer, saved, held, where)
     fresh = [dict(group) for group in optimizer.param_groups]
-    optimizer.load_state_dict(dict(saved))
+    groups = [dict(group) for group in saved["param_groups"]]
+    for group, first in zip(groups, fresh, strict=False):
+        group.update({key: first[key] for key in _HOW if key in first})
+    optimizer.load_state_dict({**saved, "param_groups": groups})
     edited: dict[str, str] = {}
     old_groups = held["groups"] if held is not None else ()
     for group, first, new, old in zip(

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, nullcontext, suppress
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -25,7 +25,7 @@ from smoothkit.engine.messages import Messages
 from smoothkit.engine.refusals import in_one_line
 from smoothkit.engine.setup import Run
 from smoothkit.engine.signals import Interrupted, StopSignals
-from smoothkit.models.updater import NonFiniteError
+from smoothkit.models.guard import NonFiniteError
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,8 @@ Validate = Callable[[int, Callable[[], bool]], bool]
 class ChecksItsLosses(Protocol):
     """A model that raises ``NonFiniteError`` itself, before any weight changes."""
 
-    updater: Any
+    def settle(self) -> None:
+        """Raise what the last step left to be raised by the next one."""
 
 
 @dataclass
@@ -97,6 +98,7 @@ class Loop:
         self._saved_at = progress.iteration
         self._is_whole = True  # between two steps, where model and progress can be saved
         self._last: list[dict[str, Any]] = []
+        self._before: list[dict[str, Any]] = []
         self.skipped: set[str] = set()
 
     @property
@@ -137,6 +139,8 @@ class Loop:
             bar.update()
             if self._is_last or self._is_due(logger.save_checkpoint_freq, logger.unit):
                 self.save()
+            if self._is_validation_due:
+                self._settle()
             self._is_whole = True
             if received := self._validate_if_due(signals):
                 return received
@@ -144,6 +148,7 @@ class Loop:
 
     def save(self) -> None:
         """Write a checkpoint of where the run stands."""
+        self._settle()
         # Every process hands over its random states and what the model keeps for itself there.
         random_states = distributed.gather_to_main(random_state(self._run.runtime.device))
         own: dict[str, Any] = getattr(self._model, "rank_state", dict)()
@@ -200,7 +205,8 @@ class Loop:
     def _fetch(self, signals: StopSignals) -> int:
         """Wait for the batches of a step, unless a signal comes in a process; its number."""
         with distributed.together(), suppress(Interrupted), signals.interrupting():
-            self._last = [next(self._batches) for _ in range(self._run.train.accumulate)]
+            fetched = [next(self._batches) for _ in range(self._run.train.accumulate)]
+            self._before, self._last = self._last, fetched
         return self._received(signals)
 
     def _iterate(self, started: float) -> None:
@@ -209,16 +215,31 @@ class Loop:
         self._model.update_learning_rate(iteration, warmup_iter=self._run.train.warmup_iter)
         for batch in self._last:
             self._model.feed_data(batch)
-        try:
-            with nullcontext() if self._has_stepped else in_one_line("the first training step"):
-                self._model.optimize_parameters(iteration)
-        except NonFiniteError as error:  # in every process where it is in one
-            self._fail(iteration, error.names)
+        is_first = not self._has_stepped
+        in_line = in_one_line("the first training step") if is_first else nullcontext()
+        with self._naming_the_step(iteration), in_line:
+            self._model.optimize_parameters(iteration)
         self._has_stepped = True
         self.progress.iteration = iteration
         self.progress.samples += self._samples_per_iter
         self._refuse_spoilt(iteration)
         self._tell(iteration, (time.monotonic() - started, data_seconds))
+
+    @contextmanager
+    def _naming_the_step(self, iteration: int) -> Iterator[None]:
+        """Where a loss is not finite, it is so in every process."""
+        try:
+            yield
+        except NonFiniteError as error:
+            if error.is_late:
+                iteration, self._last = iteration - 1, self._before
+            self._fail(iteration, error.names)
+
+    def _settle(self) -> None:
+        """Wait for what a GPU says of the last step."""
+        if self._has_stepped and isinstance(self._model, ChecksItsLosses):
+            with self._naming_the_step(self.progress.iteration):
+                self._model.settle()
 
     def _refuse_spoilt(self, iteration: int) -> None:
         """BasicSR's models do not look at their losses; its logs are numbers already."""
@@ -232,6 +253,7 @@ class Loop:
     def _tell(self, iteration: int, seconds: tuple[float, float]) -> None:
         if not self._is_due(self._run.logger.print_freq):
             return
+        self._settle()
         losses = self._model.get_current_log()  # a collective: in every process
         if self._messages is not None:
             rates = self._model.get_current_learning_rate()
@@ -254,11 +276,17 @@ class Loop:
 
     def _validate_if_due(self, signals: StopSignals) -> int:
         """The number of the signal that broke a validation off, which then is made anew."""
-        val = self._run.val
-        if not val.val_freq or not (self._is_last or self._is_due(val.val_freq, val.unit)):
+        if not self._is_validation_due:
             return 0
         has_stopped = self._validate(self.progress.iteration, lambda: signals.received > 0)
         return self._received(signals) if has_stopped else 0
+
+    @property
+    def _is_validation_due(self) -> bool:
+        val = self._run.val
+        if not val.val_freq:
+            return False
+        return self._is_last or self._is_due(val.val_freq, val.unit)
 
     @property
     def _is_last(self) -> bool:

@@ -17,6 +17,7 @@ from smoothkit.core.options import thaw
 from smoothkit.core.registry import LOSS_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
+from smoothkit.models.guard import Guard
 from smoothkit.models.step import DEFAULT_INPUTS, Step, loss_sections
 from smoothkit.models.updater import Updater
 from smoothkit.ops.precision import at_least_float32
@@ -33,13 +34,19 @@ class Critic:
         train: the ``train`` section: the adversarial loss in ``<name>_opt``, and ``optim_d``.
         settings: its settings.
         runtime: where this process runs.
+        guard: shared with the generator's updater.
 
     Raises:
         OptionError: no adversarial loss, or several.
     """
 
     def __init__(
-        self, net: nn.Module, train: Mapping[str, Any], settings: TrainSettings, runtime: Runtime
+        self,
+        net: nn.Module,
+        train: Mapping[str, Any],
+        settings: TrainSettings,
+        runtime: Runtime,
+        guard: Guard | None = None,
     ) -> None:
         sections = adversarial_sections(train)
         if len(sections) != 1:
@@ -55,7 +62,7 @@ class Critic:
         self.net = net
         # As the published programs have it, only what the generator's losses step is clipped.
         own = replace(settings, grad_clip=None)
-        self.updater = Updater(net, train["optim_d"], own, runtime, where="train.optim_d")
+        self.updater = Updater(net, train["optim_d"], own, runtime, guard, where="train.optim_d")
 
     def term(self, step: Step) -> Tensor:
         """The generator's loss: how far the result is from passing for a ground truth."""
@@ -78,7 +85,7 @@ class Critic:
             Losses ``l_d_real``, ``l_d_fake`` and the mean logits ``out_d_real``, ``out_d_fake``.
 
         Raises:
-            NonFiniteError: a loss or the gradient is NaN or infinite.
+            NonFiniteError: a loss or the gradient is NaN or infinite, unless the guard defers it.
         """
         logits: dict[str, Tensor] = {}
         logs = self.updater.prepare(

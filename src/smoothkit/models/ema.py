@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class Ema:
@@ -24,10 +24,17 @@ class Ema:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
 
     @torch.no_grad()
-    def update(self, net: nn.Module) -> None:
-        """Take the newest weights in."""
+    def update(self, net: nn.Module, skip: Tensor | None = None) -> None:
+        """Take the newest weights in.
+
+        Args:
+            net: whose they are.
+            skip: leave the average as it is where this flag on the device is 1.
+        """
         averages = [*self.net.parameters(), *self.net.buffers()]
         newest = [*net.parameters(), *net.buffers()]
+        if skip is not None:
+            newest = [torch.where(skip > 0, a, n) for a, n in zip(averages, newest, strict=True)]
         pairs = list(zip(averages, newest, strict=True))
         smooth = [pair for pair in pairs if pair[0].is_floating_point()]
         torch._foreach_lerp_([a for a, _ in smooth], [n for _, n in smooth], 1 - self.decay)

@@ -51,6 +51,20 @@ def build_optimizer(
         raise OptionError([Fault(where, f"{cls.__name__} refuses this: {error}")]) from error
 
 
+def fused_on_gpu(section: Mapping[str, Any], params: Iterable[Parameter]) -> Mapping[str, Any]:
+    """The section with ``fused: true`` where torch has that for the optimiser and the weights.
+
+    One kernel steps all weights, and can leave them alone by a flag on the device. What the section
+    says of the implementation itself stays.
+    """
+    cls = getattr(torch.optim, str(section.get("type")), None)
+    is_free = not {"fused", "foreach", "capturable", "differentiable"} & set(section)
+    can_fuse = cls is not None and "fused" in inspect.signature(cls).parameters
+    if is_free and can_fuse and all(p.is_cuda and p.is_floating_point() for p in params):
+        return {**section, "fused": True}
+    return section
+
+
 def scheduler_faults(section: Any, where: str) -> list[Fault]:
     """What keeps a section from naming a schedule of torch or BasicSR with its options."""
     found = _named(section, where, _schedulers(section), "learning-rate schedule")

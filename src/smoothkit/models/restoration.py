@@ -23,6 +23,7 @@ from smoothkit.core.weights import State, cpu_state, load_into, network_state
 from smoothkit.models.critic import Critic, adversarial_sections
 from smoothkit.models.degrade import Degradation, sharpened
 from smoothkit.models.ema import Ema
+from smoothkit.models.guard import Guard
 from smoothkit.models.networks import build_logged, freeze_norm, load_pretrained, meta_of, wrap
 from smoothkit.models.predictor import Predictor, named_outputs
 from smoothkit.models.step import Step, Term, build_terms, refusals
@@ -111,10 +112,16 @@ class RestorationModel:
         self.terms: dict[str, Term] = build_terms(train, leave_out=adversarial)
         for term in self.terms.values():
             getattr(term.loss, "to", lambda device: None)(self.device)
-        self.updater = Updater(self._running, train["optim_g"], self.settings, self.runtime)
+        self.guard = Guard(self.device, is_deferred=False)
+        self.updater = Updater(
+            self._running, train["optim_g"], self.settings, self.runtime, self.guard
+        )
         if "network_d" in self.opt or adversarial:
             self.critic = self._build_critic(next(iter(adversarial), None))
         self._add_companions()
+        self.guard.is_deferred = self.device.type == "cuda" and all(
+            updater.can_skip() for updater in self._updaters()
+        )
         self._refuse_average_without_ema()
 
     def _build_critic(self, loss: str | None) -> Critic:
@@ -123,7 +130,7 @@ class RestorationModel:
             raise OptionError([Fault("network_d", message)])
         net = build_logged(self.opt["network_d"], "network_d").to(self.device)
         load_pretrained(net, self.opt, "net_d")
-        return Critic(net, self.opt["train"], self.settings, self.runtime)
+        return Critic(net, self.opt["train"], self.settings, self.runtime, self.guard)
 
     def _add_companions(self) -> None:
         """Networks that losses bring, each with the optimiser ``train.optim_<x>``."""
@@ -165,7 +172,8 @@ class RestorationModel:
 
         Raises:
             NonFiniteError: a loss or a gradient is NaN or infinite, the discriminator's too; no
-                weight of any network was changed.
+                weight of any network was changed. On a GPU that of a step is raised by the next
+                one, or by ``settle``.
         """
         self._running.train()
         after = self.settings.freeze_norm_iter
@@ -178,11 +186,20 @@ class RestorationModel:
         self._logs, judged = self._prepare_step(steps, is_ahead=is_ahead)
         if self.critic is not None:
             self._logs |= self.critic.prepare(judged)
+        self.guard.open()
         for updater in self._updaters():
             if not is_ahead or updater is not self.updater:
                 updater.step()
         if self.ema is not None:
-            self.ema.update(self.net)
+            self.ema.update(self.net, self.guard.skip)
+
+    def settle(self) -> None:
+        """Wait for the verdict on the last step, before anything is made of the weights.
+
+        Raises:
+            NonFiniteError: it had a loss or gradient that is not finite.
+        """
+        self.guard.settle()
 
     def _training_pairs(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The batch with ``lq``, made where the data set gives none."""

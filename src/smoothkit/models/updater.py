@@ -13,29 +13,18 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from smoothkit.core.devices import choose_precision
-from smoothkit.core.distributed import any_rank, average_gradients, broadcast_network, world_size
-from smoothkit.core.errors import TrainingError
+from smoothkit.core.distributed import average_gradients, broadcast_network
 from smoothkit.core.optimizer_state import load_optimizer, options_of
 from smoothkit.core.options import thaw
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
 from smoothkit.models.groups import KEY, in_groups
-from smoothkit.models.optim import Schedule, build_optimizer
+from smoothkit.models.guard import Guard, can_skip, step_unless
+from smoothkit.models.optim import Schedule, build_optimizer, fused_on_gpu
 
 log = logging.getLogger(__name__)
 
 Losses = Mapping[str, Tensor]
-
-
-class NonFiniteError(TrainingError):
-    """A loss or the gradient is NaN or infinite; ``names`` says which.
-
-    Empty where only another process has it.
-    """
-
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = list(names)
-        super().__init__(f"not finite: {', '.join(names) or 'a loss of another process'}")
 
 
 @dataclass(frozen=True)
@@ -92,6 +81,7 @@ class Updater:
         optimizer: section that names the optimiser.
         settings: ``train``.
         runtime: device, and iterations per epoch for the schedule.
+        guard: looks at losses and gradients; shared by those that step together.
         where: dotted path of the optimiser's section.
     """
 
@@ -101,10 +91,12 @@ class Updater:
         optimizer: Mapping[str, Any],
         settings: TrainSettings,
         runtime: Runtime,
+        guard: Guard | None = None,
         *,
         where: str = "train.optim_g",
     ) -> None:
         self.net = net
+        self.guard = guard or Guard(runtime.device, is_deferred=False)
         self.dtype = choose_precision(settings.amp, runtime.device)
         self._device = runtime.device
         self._settings, self._runtime = settings, runtime
@@ -119,7 +111,7 @@ class Updater:
         params = [p for p in net.parameters() if p.requires_grad]
         groups = optimizer.get(KEY)
         grouped = in_groups(net, groups, f"{where}.{KEY}") if groups else params
-        built = build_optimizer(grouped, optimizer, where)
+        built = build_optimizer(grouped, fused_on_gpu(optimizer, params), where)
         options = {**options_of(built), "schedule": thaw(self._settings.scheduler)}
         is_alone = not isinstance(net, DistributedDataParallel)
         if is_alone:
@@ -159,7 +151,8 @@ class Updater:
             Each loss and ``l_total``, averaged over the parts, without gradient.
 
         Raises:
-            NonFiniteError: in every process as soon as one has such a loss or gradient.
+            NonFiniteError: in every process as soon as one has such a loss or gradient, unless
+                the guard defers it.
         """
         for trainee in self.trainees:
             trainee.optimizer.zero_grad(set_to_none=True)
@@ -174,14 +167,22 @@ class Updater:
                 logs[name] = logs[name] + share if name in logs else share
         norms = [self._gradient_norm(trainee) for trainee in self.trainees]
         known = [norm for norm in norms if norm is not None]
-        self._refuse_non_finite({**logs, "gradient": torch.stack(known).sum()} if known else logs)
+        self.guard.look({**logs, "gradient": torch.stack(known).sum()} if known else logs)
         return logs
 
     def step(self) -> None:
         """Change the weights by what ``prepare`` left."""
         for trainee in self.trainees:
-            self._scaler.step(trainee.optimizer)
+            if self.guard.skip is None:
+                self._scaler.step(trainee.optimizer)
+            else:
+                step_unless(trainee.optimizer, self.guard.skip)
         self._scaler.update()
+
+    def can_skip(self) -> bool:
+        """Whether a flag on the device can keep ``step`` from changing anything."""
+        # The scaler of fp16 hands the optimisers a flag of its own.
+        return not self._scaler.is_enabled() and all(can_skip(t.optimizer) for t in self.trainees)
 
     def rates(self) -> list[float]:
         """The learning rate of each parameter group."""
@@ -200,17 +201,6 @@ class Updater:
         # Gradients travel between processes once a step, with the last part.
         no_sync = getattr(self.net, "no_sync", None)
         return nullcontext() if is_last or no_sync is None else no_sync()
-
-    def _refuse_non_finite(self, logs: Mapping[str, Tensor]) -> None:
-        # After backward, so that the device had work while this waits for it.
-        is_bad = ~torch.isfinite(torch.stack([value.float() for value in logs.values()]))
-        if world_size() > 1:
-            is_any_bad = bool(any_rank(is_bad.any().float()))
-        else:
-            is_any_bad = bool(is_bad.any())
-        if is_any_bad:
-            names = [name for name, bad in zip(logs, is_bad.tolist(), strict=True) if bad]
-            raise NonFiniteError([n for n in names if n not in ("l_total", "gradient")] or names)
 
     def _gradient_norm(self, trainee: Trainee) -> Tensor | None:
         """The norm of the gradient, after which it is clipped where asked for.

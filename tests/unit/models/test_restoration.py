@@ -10,8 +10,8 @@ import torch
 from smoothkit.core.errors import OptionError
 from smoothkit.models import build_model
 from smoothkit.models.ema import Ema
+from smoothkit.models.guard import NonFiniteError
 from smoothkit.models.step import Step, build_terms
-from smoothkit.models.updater import NonFiniteError
 
 OPTIONS = {
     "num_gpu": 0,
