@@ -97,6 +97,14 @@ def test_the_prediction_is_the_recorded_one(case: Case, weights: Path) -> None:
     case.close(exact["pred"], "pred", SIGMAS * noise["pred"])
 
 
+def assert_losses(case: Case, logs: dict[str, float]) -> None:
+    """The total and each component are the recorded ones."""
+    case.close(logs["l_total"], "loss_total")
+    for component, parts in PARTS.items():
+        if component in case.arrays:
+            case.close(sum(logs[part] for part in parts), component)
+
+
 def test_the_shipped_files_make_the_recorded_steps(case: Case, weights: Path) -> None:
     model = model_of(case, weights)
     turn_relus(model.net, TURNED.get(case.name, {}))
@@ -104,11 +112,7 @@ def test_the_shipped_files_make_the_recorded_steps(case: Case, weights: Path) ->
     model.update_learning_rate(1)
     model.feed_data(batch)
     model.optimize_parameters(1)
-    logs = model.get_current_log()
-    case.close(logs["l_total"], "loss_total")
-    for component, parts in PARTS.items():
-        if component in case.arrays:
-            case.close(sum(logs[part] for part in parts), component)
+    assert_losses(case, model.get_current_log())
     norms = [float(p.grad.norm()) for p in model.net.parameters()]
     for own, recorded in zip(norms, case["grad_norms"], strict=True):
         assert own == pytest.approx(recorded, rel=case.rtol, abs=NOISE)
@@ -129,11 +133,7 @@ def test_the_losses_are_the_recorded_ones_in_float32_too(case: Case, weights: Pa
     model = model_of(case, weights)
     model.feed_data(batch_of(case))
     model.optimize_parameters(1)
-    logs = model.get_current_log()
-    case.close(logs["l_total"], "loss_total")
-    for component, parts in PARTS.items():
-        if component in case.arrays:
-            case.close(sum(logs[part] for part in parts), component)
+    assert_losses(case, model.get_current_log())
 
 
 def test_validation_measures_what_the_reference_does(case: Case, weights: Path) -> None:

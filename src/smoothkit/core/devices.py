@@ -109,7 +109,7 @@ def is_broken(error: BaseException) -> bool:
 
 
 def refuse_device_failure(error: BaseException, what: str) -> None:
-    """Nothing, unless the fault is the device's: then ``what`` is not to be blamed, or passed over.
+    """Do nothing, unless the device is at fault: then ``what`` must not be blamed or skipped.
 
     Raises:
         DataError: out of memory, or CUDA broken.
