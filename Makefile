@@ -10,7 +10,7 @@ env: .venv/.made
 	touch $@
 
 test: env
-	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q --durations=10 $(TESTS)
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n logical --dist loadfile --durations=10 $(TESTS)
 
 lint: env
 	$(PYTHON) -m ruff check .
