@@ -43,7 +43,15 @@ setup(
         "metrics": ["piq"],
         "matting": ["pymatting"],
         "annotate": ["starlette", "uvicorn"],
-        "dev": ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "safetensors", "types-PyYAML"],
+        "dev": [
+            "pytest",
+            "pytest-xdist",
+            "hypothesis",
+            "ruff",
+            "mypy",
+            "safetensors",
+            "types-PyYAML",
+        ],
     },
     classifiers=[
         "License :: OSI Approved :: Apache Software License",
