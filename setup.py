@@ -21,8 +21,8 @@ setup(
     package_dir={"": "src"},
     python_requires=">=3.10",
     install_requires=[
-        "torch>=2.5",
-        "torchvision>=0.20",
+        "torch>=2.6",
+        "torchvision>=0.21",
         "numpy",
         "pyyaml",
         "opencv-python",
