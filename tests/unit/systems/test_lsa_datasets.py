@@ -365,7 +365,12 @@ def test_other_levels_are_refused_or_snapped(merged: Path) -> None:
     write_image(merged / "trimaps/fg_0.png", levels)
     with pytest.raises(DataError, match=r"trimaps/fg_0.png: must have no levels but 0, 128 and"):
         open_set(merged)[0]
-    assert torch.equal(open_set(merged, levels="snap")[0]["trimap"], plane(trimap(12, 40)))
+    ((index, fault),) = open_set(merged).check()
+    assert index == 0
+    assert "trimaps/fg_0.png: must have no levels but 0, 128 and 255, got 127 in " in fault
+    snapped = open_set(merged, levels="snap")
+    assert snapped.check() == []
+    assert torch.equal(snapped[0]["trimap"], plane(trimap(12, 40)))
 
 
 def test_an_inverted_trimap_is_named(merged: Path) -> None:

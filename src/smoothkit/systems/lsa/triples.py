@@ -84,6 +84,7 @@ class Triples:
         self._levels: Levels = levels
         self._alpha: Alpha = alpha
         self._told: set[str] = set()
+        self._sound: set[tuple[int, str]] = set()
 
     @property
     def names(self) -> list[str]:
@@ -130,7 +131,7 @@ class Triples:
         return {"image": note.stored(self._images, name), "trimap": trimap}
 
     def check(self, name: str) -> None:
-        """Refuse what headers tell cannot be used.
+        """Refuse what headers tell cannot be used, and trimaps by their levels, each file once.
 
         Raises:
             DataError: names the file.
@@ -147,6 +148,16 @@ class Triples:
                 raise DataError(f"{store.path(other)}: {fault}")
             size = (header.height, header.width)
             check_size(store.path(other), (found.height, found.width), path, size)
+        for version in range(self.num_trimaps):
+            self._check_trimap(version, self._trimap_names[version][name])
+
+    def _check_trimap(self, version: int, trimap: str) -> None:
+        """Refuse what ``read`` would of the pixels of a trimap, which may belong to several."""
+        if (version, trimap) in self._sound:
+            return
+        store = self._trimaps[version]
+        checked_trimap(store.read(trimap, "whole"), store.path(trimap), levels=self._levels)
+        self._sound.add((version, trimap))
 
     def _trimap_path(self, name: str, version: int) -> str:
         return self._trimaps[version].path(self._trimap_names[version][name])
