@@ -28,7 +28,9 @@ def main() -> int:
     parser.add_argument("--out_dir", required=True, help="gets an image of the same name for each")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")
     args = parser.parse_args()
-    options = in_our_form(read_options(args.opt))[0].data
+    file, _ = in_our_form(read_options(args.opt))
+    file.refuse_faults()
+    options = file.data
     if not isinstance(options.get("degradation"), Mapping):
         raise OptionError(f"{args.opt}: has no section 'degradation', which says how to degrade.")
     made = degrade_folder(

@@ -99,6 +99,7 @@ def _network(args: argparse.Namespace) -> Any:
     from smoothkit.engine.published import in_our_form
 
     file, _ = in_our_form(read_options(args.opt))
+    file.refuse_faults()
     section = file.data.get("network_g")
     if not isinstance(section, dict):
         raise file.error([Fault("network_g", "is missing. Give its 'type' and options there.")])

@@ -15,6 +15,8 @@ from smoothkit.core.errors import Fault, OptionError
 # YAML 1.1 wants a dot in every float, so it reads BasicSR's 1e-4 as a text.
 _FLOAT = re.compile(r"^[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)[eE][-+]?[0-9]+$")
 
+_STR = "tag:yaml.org,2002:str"
+_KEY_TAGS = (_STR, "tag:yaml.org,2002:merge")
 
 # Far more than any option file holds, written out and with its aliases taken apart; a few lines of
 # aliases of aliases make more than any memory does.
@@ -48,7 +50,8 @@ class OptionFile:
         text: as it stood there.
         data: its content, read-only.
         places: ``file:line`` of each dotted path.
-        faults: what reading it already found: duplicate keys, tags that would run code.
+        faults: what reading it already found: duplicate keys, keys that are no text, tags that
+            would run code.
     """
 
     path: Path
@@ -60,6 +63,15 @@ class OptionFile:
     def with_data(self, data: Mapping[str, Any]) -> OptionFile:
         """The same file with other content, for what is filled in or overridden."""
         return replace(self, data=freeze(data))
+
+    def refuse_faults(self) -> None:
+        """For programs that read some keys of a file, and do not check the whole of it.
+
+        Raises:
+            OptionError: reading it found faults.
+        """
+        if self.faults:
+            raise self.error(self.faults)
 
     def error(self, faults: Sequence[Fault]) -> OptionError:
         """The error that reports ``faults`` with their lines, in the order of the file."""
@@ -150,12 +162,13 @@ class _Loader(yaml.SafeLoader):
         measure(root, ())
 
     def note(self, node: yaml.Node, path: str = "") -> None:
-        """Record the line of every key below ``node``, and each key given twice."""
+        """Record the line of every key below ``node``, each key given twice, and what is no key."""
         if isinstance(node, yaml.MappingNode):
             keys: set[str] = set()
+            node.value = [(self._text_key(key, path), value) for key, value in node.value]
             for key_node, value_node in node.value:
-                key = str(key_node.value)
-                inner = f"{path}.{key}" if path else key
+                key = key_node.value
+                inner = _below(path, key)
                 if key in keys and key != "<<":
                     line = key_node.start_mark.line + 1
                     self.faults.append(
@@ -168,12 +181,30 @@ class _Loader(yaml.SafeLoader):
             for index, item in enumerate(node.value):
                 self.note(item, f"{path}.{index}")
 
+    def _text_key(self, node: yaml.Node, path: str) -> yaml.ScalarNode:
+        """A key as text, so that a check can go on; all that the programs know is text.
+
+        ``1``, ``true`` (and ``on``, ``no``), ``null`` and lists are keys for YAML, too.
+        """
+        if isinstance(node, yaml.ScalarNode) and node.tag in _KEY_TAGS:
+            return node
+        key = str(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+        kind = node.tag.rpartition(":")[2]
+        message = f"a key must be text, YAML takes this one as '{kind}'. Write a name or quote it."
+        self.places.setdefault(_below(path, key), f"{self.source}:{node.start_mark.line + 1}")
+        self.faults.append(Fault(_below(path, key), message))
+        return yaml.ScalarNode(_STR, key, node.start_mark, node.end_mark)
+
     def refuse_tag(self, node: yaml.Node) -> None:
         """Constructor of every tag that plain YAML does not have."""
         tag = node.tag.replace("tag:yaml.org,2002:", "!!")
         where = f"{self.source}:{node.start_mark.line + 1}"
         message = f"the tag '{tag}' is refused: an option file holds values, never code. Remove it."
         self.faults.append(Fault("", f"{where}: {message}"))
+
+
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:
@@ -188,7 +219,7 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return str(Path(text).expanduser()) if text.startswith("~/") else text
 
 
-_Loader.add_constructor("tag:yaml.org,2002:str", _text)
+_Loader.add_constructor(_STR, _text)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
 _Loader.add_constructor(None, _Loader.refuse_tag)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+import yaml
+
+from smoothkit.__main__ import main
 from smoothkit.core.errors import OptionError
 from smoothkit.core.options import MAX_BYTES, parse_value, read_options
 
@@ -65,3 +69,45 @@ def test_a_long_value_is_cut_in_messages(tmp_path):
 
     (fault,) = value_faults("a" * 5000, int, "scale")
     assert len(fault.message) < 300
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "kind"),
+    [
+        ("val:\n  1: 2", "a.yml:2: val.1", "int"),
+        ("null: x", "a.yml:1: null", "null"),
+        ("true: x", "a.yml:1: true", "bool"),
+        ("train: {on: x}", "a.yml:1: train.on", "bool"),
+        ("b: [{1.5: 2}]", "a.yml:1: b.0.1.5", "float"),
+        ("? [1, 2]\n: 3", "a.yml:1: a sequence", "seq"),
+        ("? {a: b}\n: 3", "a.yml:1: a mapping", "map"),
+        ("x: &a {1: 2}\ny: {<<: *a}", "a.yml:1: x.1", "int"),
+    ],
+)
+def test_a_key_that_is_no_text_is_named(tmp_path, text, where, kind):
+    (tmp_path / "a.yml").write_text(text)
+    file = read_options(tmp_path / "a.yml")
+    message = f"{where}: a key must be text, YAML takes this one as '{kind}'."
+    with pytest.raises(OptionError, match=re.escape(message)) as caught:
+        file.refuse_faults()
+    assert len(caught.value.faults) == 1
+
+
+def test_a_key_that_is_no_text_is_refused_in_a_change():
+    with pytest.raises(OptionError, match="1: a key must be text"):
+        parse_value("{1: 2}")
+
+
+@pytest.mark.parametrize(
+    "section", [None, "val", "train", "network_g", "datasets", "logger", "path"]
+)
+@pytest.mark.parametrize("key", [1, None, True])
+def test_a_check_tells_a_key_that_is_no_text(tiny, capfd, section, key):
+    path = tiny()
+    options = yaml.safe_load(path.read_text())
+    (options if section is None else options.setdefault(section, {}))[key] = "x"
+    path.write_text(yaml.safe_dump(options, sort_keys=False))
+    assert main(["check", "-opt", str(path)]) == 2
+    printed = capfd.readouterr().err
+    assert "a key must be text" in printed
+    assert "Traceback" not in printed
