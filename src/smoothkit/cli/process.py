@@ -20,8 +20,8 @@ def run_command(command: Callable[[], int]) -> int:
 
     Returns:
         The exit code of ``command``; 2 for an error of the user's, of which one line is printed
-        instead of a traceback; 130 for Ctrl-C; 141 where the reader of its output has gone, as in
-        ``| head``.
+        instead of a traceback, and for an output that cannot be written, as on a full disk; 130 for
+        Ctrl-C; 141 where the reader of its output has gone, as in ``| head``.
     """
     _open_closed_streams()
     prepare_threads()
@@ -35,10 +35,10 @@ def run_command(command: Callable[[], int]) -> int:
         except FailedElsewhereError:
             return 2
         except SmoothkitError as error:
-            print(error, file=sys.stderr)
+            _tell(error)
             return 2
         except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
+            _tell("interrupted")
             return 130
         finally:  # here, not at exit, where a failure would be Python's to report
             sys.stdout.flush()
@@ -48,6 +48,22 @@ def run_command(command: Callable[[], int]) -> int:
             raise  # of another pipe: that of a data worker, for example
         _silence(broken)
         return BROKEN_PIPE
+    except OSError as error:
+        if not _is_full(sys.stdout):
+            raise
+        _silence([sys.stdout])
+        _tell(f"standard output: cannot be written: {error.strerror}.")
+        return 2
+
+
+def _tell(line: object) -> None:
+    """Print a line for the user, if there is room for it."""
+    try:
+        print(line, file=sys.stderr)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        _silence([sys.stderr])
 
 
 def _open_closed_streams() -> None:
@@ -70,6 +86,16 @@ def _has_no_reader(stream: TextIO) -> bool:
     poll = select.poll()
     poll.register(stream.fileno(), 0)  # errors are reported whatever is asked for
     return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _is_full(stream: TextIO) -> bool:
+    """Whether nothing more can be written; a stream that failed may hold nothing to try it with."""
+    try:
+        stream.write("\n")
+        stream.flush()
+    except OSError:
+        return True
+    return False
 
 
 def _silence(streams: Iterable[TextIO]) -> None:

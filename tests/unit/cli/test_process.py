@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,28 @@ def test_a_file_opened_under_closed_errors_gets_none_of_them(tmp_path):
         "run_command(lambda: print(os.open('file', os.O_CREAT | os.O_WRONLY)) or 0)\n"
     )
     assert int(shell(f"cd {tmp_path}; {sys.executable} open.py 2>&-").stdout) > 2
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.parametrize("command", ["much.py", "-m smoothkit list"])
+@pytest.mark.parametrize("buffer", ["", "PYTHONUNBUFFERED=1"])
+def test_an_output_that_is_full_is_told_in_one_line(command, buffer, tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    (tmp_path / "much.py").write_text(MUCH)
+    done = shell(f"cd {tmp_path}; {buffer} {sys.executable} {command} > /dev/full")
+    told = "standard output: cannot be written: No space left on device.\n"
+    assert (done.stderr, done.returncode) == (told, 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+def test_errors_that_cannot_be_written_change_no_exit_code(tmp_path):
+    done = shell(f"cd {tmp_path}; {sys.executable} -m smoothkit check -opt a.yml 2> /dev/full")
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 2)
+
+
+def test_another_error_of_the_system_is_no_matter_of_the_output(capfd):
+    def fails() -> int:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        run_command(fails)
