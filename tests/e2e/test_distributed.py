@@ -129,13 +129,22 @@ def test_a_fault_that_all_processes_find_is_told_once(tiny, run_python):
 
 
 def test_a_validation_that_fails_in_one_process_stops_all_with_a_state(tiny, run_python):
-    path = tiny(datasets={"val": {"broken_at": 1}}, val={"val_freq": 3},
+    # Not the first item of the second process, which is tried before the run.
+    path = tiny(datasets={"val": {"broken_at": 3, "length": 4}}, val={"val_freq": 3},
                 train={"find_unused_parameters": True})  # fmt: skip
     done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
     assert done.returncode != 0
-    assert done.stderr.count("item_1.png: cannot be decoded.") == 1
+    assert done.stderr.count("item_3.png: cannot be decoded.") == 1
     assert "saved at iteration 3. Go on with: " in done.stderr
     assert Path("experiments/tiny/training_states/3.state").exists()
+
+
+def test_a_validation_that_would_fail_in_one_process_ends_all_before_the_run(tiny, run_python):
+    path = tiny(datasets={"val": {"broken_at": 1}}, train={"find_unused_parameters": True})
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
+    assert done.returncode != 0
+    assert done.stderr.count("item_1.png: cannot be decoded.") == 1
+    assert not Path("experiments/tiny/options.yml").exists()
 
 
 def test_test_results_are_told_once_and_skipped_items_of_all_processes_counted(tiny, run_python):

@@ -125,11 +125,13 @@ def _check_data(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             yield f"{where}: {type(found.dataset).__name__}, {len(found.dataset)} items{skipped}"
     if faults:
         return
-    for key, found in opened.items():
-        if key != "train":
-            try_item(run, key, found, faults)
+    usable = {
+        key: found
+        for key, found in opened.items()
+        if key == "train" or try_item(run, key, found, faults)
+    }
     if "train" in file.data:
-        yield try_step(run, opened["train"], faults)
+        yield from try_step(run, usable, faults)
 
 
 def _missing_inputs(options: Mapping[str, Any], opened: OpenSet) -> list[Fault]:

@@ -29,6 +29,7 @@ from smoothkit.engine.folders import Lock, prepare_experiment
 from smoothkit.engine.loop import Loop, Progress, restore
 from smoothkit.engine.messages import Messages
 from smoothkit.engine.setup import Run, open_run, write_resolved
+from smoothkit.engine.trial import try_validation
 from smoothkit.engine.validation import Place, validate
 from smoothkit.engine.visuals import stack_rows, to_bgr_bytes
 from smoothkit.metrics import is_higher_better
@@ -122,6 +123,9 @@ def _train(run: Run, launcher: str, *, auto_resume: bool, how_to_go_on: str) -> 
             model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
             seed_everything(run.seed + run.runtime.rank)
             progress = restore(run, model, resume) if resume else Progress()
+        # What the first validation would end in ends the run before it has cost anything.
+        for val_set in val_sets if run.val.val_freq else []:
+            try_validation(run, model, val_set)
         _open_folders(run, resume if _goes_on_here(run, resume) else None)
         _introduce(run, plan, train_set, progress)
         return _run_loop(run, model, plan, progress, train_set, val_sets, how_to_go_on)

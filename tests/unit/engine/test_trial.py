@@ -8,10 +8,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from smoothkit.__main__ import main as smoothkit_main
 from smoothkit.core.options import read_options
 from smoothkit.engine.check import check
+from smoothkit.engine.trial import _part_of
 from smoothkit.train import main as train_main
 
 SR = {"name": "a", "type": "PairedImageDataset", "dataroot_gt": "gt", "dataroot_lq": "lq"}
@@ -124,3 +126,46 @@ def test_a_network_that_needs_real_numbers_to_be_built_is_checked(sr, capfd):
     code, text = checked(sr({**ecbsr, "with_idt": False, "act_type": "prelu", "scale": 2}), capfd)
     assert code == 0, text
     assert "network_g: ECBSR, " in text
+
+
+# Gives results whose sides are multiples of 8.
+WINDOWED = {"type": "SwinIR", "img_size": 8, "window_size": 8, "embed_dim": 4, "depths": [1],
+            "num_heads": [1], "upsampler": "none"}  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [12, 1004])
+def test_what_the_first_validation_would_end_in_is_found_before_training(tiny, capfd, size):
+    path = tiny(network_g=WINDOWED, datasets={"train": {"size": 16}, "val": {"size": size}})
+    code, text = checked(path, capfd)
+    assert code == 2
+    message = "item_0: the result must have the size of the ground truth"
+    assert f"datasets.val: {message}" in text
+    assert train_main(["-opt", str(path)]) == 2
+    assert capfd.readouterr().err.splitlines()[-1].startswith(message)
+    assert not Path("experiments/tiny/options.yml").exists()
+
+
+def test_a_check_measures_one_image_of_each_validation_set(tiny, capfd):
+    code, text = checked(tiny(datasets={"val_2": {"type": "NoiseDataset", "size": 300}}), capfd)
+    assert code == 0
+    for key in ("val", "val_2"):
+        assert f"datasets.{key}: one image of at most 128 pixels a side: psnr " in text
+
+
+def test_a_check_of_a_run_that_does_not_validate_runs_no_validation(tiny, capfd):
+    path = tiny(network_g=WINDOWED, datasets={"train": {"size": 16}}, val={"val_freq": None})
+    code, text = checked(path, capfd)
+    assert code == 0
+    assert "one image" not in text
+
+
+def test_parts_of_an_image_and_its_ground_truth_show_the_same():
+    lq = torch.arange(300.0 * 90).reshape(1, 1, 300, 90)
+    gt = lq.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    part = _part_of({"lq": lq, "gt": gt, "lq_path": ["a.png"]})
+    assert part["lq"].shape == (1, 1, 108, 90)  # 300 less 6 times 32
+    assert part["lq"][0, 0, 0, 0] == 96 * 90
+    assert torch.equal(part["gt"][..., ::2, ::2], part["lq"])
+    assert part["gt"].shape == (1, 1, 216, 180)
+    odd = {"lq": lq, "gt": gt[..., 1:]}
+    assert _part_of(odd)["lq"].shape == lq.shape
