@@ -188,7 +188,8 @@ class _Loader(yaml.SafeLoader):
         """
         if isinstance(node, yaml.ScalarNode) and node.tag in _KEY_TAGS:
             return node
-        key = str(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+        compound = "a mapping" if isinstance(node, yaml.MappingNode) else "a list"
+        key = str(node.value) if isinstance(node, yaml.ScalarNode) else compound
         kind = node.tag.rpartition(":")[2]
         message = f"a key must be text, YAML takes this one as '{kind}'. Write a name or quote it."
         self.places.setdefault(_below(path, key), f"{self.source}:{node.start_mark.line + 1}")

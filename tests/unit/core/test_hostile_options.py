@@ -79,7 +79,7 @@ def test_a_long_value_is_cut_in_messages(tmp_path):
         ("true: x", "a.yml:1: true", "bool"),
         ("train: {on: x}", "a.yml:1: train.on", "bool"),
         ("b: [{1.5: 2}]", "a.yml:1: b.0.1.5", "float"),
-        ("? [1, 2]\n: 3", "a.yml:1: a sequence", "seq"),
+        ("? [1, 2]\n: 3", "a.yml:1: a list", "seq"),
         ("? {a: b}\n: 3", "a.yml:1: a mapping", "map"),
         ("x: &a {1: 2}\ny: {<<: *a}", "a.yml:1: x.1", "int"),
     ],
