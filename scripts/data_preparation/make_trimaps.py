@@ -40,8 +40,9 @@ def main() -> int:
     parser.add_argument(
         "--threshold",
         type=whole_number(0),
-        help="of alphas: levels at most this far from 0 or 255 count as such, as estimated alphas "
-        "need (8, for example); default: 0, as in the published code",
+        help="of alphas: levels at most this far from 0 or 255 count as such; default: 0, the "
+        "published rule for ground truths, where only 255 is foreground; give 8 for estimated "
+        "alphas, which seldom reach 255",
     )
     parser.add_argument(
         "--erode", type=whole_number(0), help="of masks: unknown pixels inwards; default: 10"

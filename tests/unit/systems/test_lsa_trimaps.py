@@ -192,7 +192,8 @@ def test_estimated_alphas_without_foreground_are_told_and_mended_by_a_threshold(
     (tmp_path / "alphas").mkdir()
     write_image(tmp_path / "alphas/a.png", alpha)
     ((_, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "plain", AlphaRule(2, 2))
-    assert odd == ("has no foreground and no background pixel; --threshold is for estimated alphas")
+    advice = "if the alpha is estimated, set --threshold 8"
+    assert odd == f"has no foreground and no background pixel; {advice}"
     ((path, odd),) = make_trimaps(tmp_path / "alphas", tmp_path / "out", AlphaRule(2, 2, 0, 8))
     assert odd is None
     assert set(np.unique(read_image(path, mode="whole"))) == {0, 128, 255}

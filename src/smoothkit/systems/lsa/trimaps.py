@@ -44,7 +44,8 @@ class AlphaRule:
     Args:
         low, high: smallest and largest radius, in pixels; equal for a fixed one.
         seed: of the draws.
-        threshold: levels at most this far from 0 or 255 count as such.
+        threshold: levels at most this far from 0 or 255 count as such. 0 is the published rule, for
+            ground truths: only 255 is foreground. Estimated alphas seldom reach it; 8 suits them.
 
     Raises:
         ValueError: out of range.
@@ -182,5 +183,6 @@ def _odd(trimap: np.ndarray, rule: AlphaRule | MaskRule) -> str | None:
     if not empty:
         return None
     # What a network has found seldom reaches 0 or 255.
-    hint = "; --threshold is for estimated alphas" if isinstance(rule, AlphaRule) else ""
+    is_literal = isinstance(rule, AlphaRule) and rule.threshold == 0
+    hint = "; if the alpha is estimated, set --threshold 8" if is_literal else ""
     return f"has no {' and no '.join(empty)} pixel{hint}"
