@@ -16,6 +16,7 @@ from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.weights import load_file, load_into, network_state
 from smoothkit.metrics.base import metric
 from smoothkit.ops.imagenet import MEAN, STD
+from smoothkit.ops.precision import without_tf32
 from smoothkit.ops.tensor import fast_layout
 
 _BACKBONE = "vgg16-397923af.pth"
@@ -100,6 +101,7 @@ class Dists(nn.Module):
         self.beta = nn.Parameter(torch.zeros(1, sum(_CHANNELS), 1, 1))
 
     @torch.no_grad()
+    @without_tf32()
     def forward(self, pred: Tensor, truths: Tensor) -> Tensor:
         """(K,) distances.
 

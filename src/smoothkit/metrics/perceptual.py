@@ -15,9 +15,12 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.weights import load_file, load_into, network_state
 from smoothkit.metrics.base import metric
+from smoothkit.ops.precision import without_tf32
 from smoothkit.ops.tensor import fast_layout
 
 Backbone = Literal["alex", "vgg"]
+# What their poolings leave at least one pixel of.
+_LEAST_SIDES: dict[Backbone, int] = {"alex": 31, "vgg": 16}
 # As torchvision publishes them.
 _FILES = {"alex": "alexnet-owt-7be5be79.pth", "vgg": "vgg16-397923af.pth"}
 
@@ -47,7 +50,7 @@ def lpips(pred: Tensor, gt: Tensor, *, net: Backbone = "alex", weights: str | No
 
     Raises:
         DataError: no weights on this machine, or others.
-        ValueError: the images differ in shape or are not of 3 channels.
+        ValueError: the images differ in shape, are not of 3 channels or too small.
 
     Source: Zhang et al., CVPR 2018, version 0.1 of the authors' package.
     """
@@ -59,20 +62,34 @@ def lpips(pred: Tensor, gt: Tensor, *, net: Backbone = "alex", weights: str | No
 
 
 class Lpips(nn.Module):
-    """The distance with the features of a result computed once for all its ground truths."""
+    """The distance with the features of a result computed once for all its ground truths.
 
-    def __init__(self, published: Any) -> None:
+    Args:
+        published: the package's module.
+        least_side: of images, in pixels; smaller ones leave its backbone nothing to compare.
+    """
+
+    def __init__(self, published: Any, least_side: int = 1) -> None:
         super().__init__()
         self.published = published
+        self.least_side = least_side
 
     @torch.no_grad()
+    @without_tf32()
     def forward(self, pred: Tensor, truths: Tensor) -> Tensor:
         """(K,) distances.
 
         Args:
             pred: (1, 3, H, W), or (K, 3, H, W); in [0, 1], RGB.
             truths: (K, 3, H, W).
+
+        Raises:
+            ValueError: the images are too small.
         """
+        height, width = pred.shape[-2:]
+        if min(height, width) < self.least_side:
+            least = f"sides of {self.least_side} pixels and more"
+            raise ValueError(f"LPIPS needs images with {least}, got {height}x{width}.")
         judge = self.published
         images = fast_layout(judge.scaling_layer(2 * torch.cat([pred, truths]) - 1))
         total: Tensor | float = 0.0
@@ -104,4 +121,4 @@ def load_lpips(net: Backbone, path: Path, device: str) -> Lpips:
     names = {key: f"features.{key.partition('.')[2]}" for key in judge.net.state_dict()}
     held = {key: published_state[name] for key, name in names.items() if name in published_state}
     load_into(judge.net, held, path)
-    return Lpips(judge).eval().requires_grad_(False).to(device)
+    return Lpips(judge, _LEAST_SIDES[net]).eval().requires_grad_(False).to(device)

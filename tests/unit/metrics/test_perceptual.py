@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import lpips as published
@@ -14,6 +15,8 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.options import read_options
 from smoothkit.engine.check import check
 from smoothkit.metrics import calculate_metric, is_higher_better
+from smoothkit.metrics.dists import Dists
+from smoothkit.metrics.perceptual import load_lpips
 
 TAPS = {"alex": (1, 4, 7, 9, 11), "vgg": (3, 8, 15, 22, 29)}
 
@@ -57,6 +60,41 @@ def test_distance_is_the_papers(backbone) -> None:
     assert found > 0
     assert calculate_metric({"img": gt, "img2": gt}, options) == 0
     assert not is_higher_better(options)
+
+
+def test_images_that_are_too_small_are_refused(backbone) -> None:
+    name, _, path = backbone
+    least = {"alex": 31, "vgg": 16}[name]
+    options = {"type": "lpips", "net": name, "weights": str(path)}
+    pair = torch.rand(2, 3, least, least)
+    assert calculate_metric({"img": pair[0], "img2": pair[1]}, options) > 0
+    with pytest.raises(ValueError, match=f"LPIPS needs images with sides of {least} pixels"):
+        calculate_metric({"img": pair[0, :, 1:], "img2": pair[1, :, 1:]}, options)
+
+
+@pytest.fixture
+def _tf32_on() -> Iterator[None]:
+    before = tf32()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    yield
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+
+
+@pytest.mark.usefixtures("_tf32_on")
+def test_distances_are_computed_in_whole_float32(backbone) -> None:
+    name, _, path = backbone
+    for judge, inner in ((load_lpips(name, path, "cpu"), "published.net"), (Dists(), "stage1")):
+        seen: list[tuple[bool, bool]] = []
+        module = judge.get_submodule(inner)
+        hook = module.register_forward_hook(lambda *_, seen=seen: seen.append(tf32()))
+        judge(*torch.rand(2, 1, 3, 48, 48))
+        hook.remove()
+        assert set(seen) == {(False, False)}
+        assert tf32() == (True, True)
+
+
+def tf32() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
