@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smoothkit.core.devices import is_out_of_memory
+from smoothkit.core.devices import is_out_of_memory, refuse_device_failure
 from smoothkit.core.errors import Fault, OptionError, SmoothkitError
 from smoothkit.core.runtime import Folders, Runtime
 from smoothkit.core.seeds import preserved_random_state
@@ -62,7 +62,10 @@ def try_step(run: Run, opened: Mapping[str, OpenSet], faults: list[Fault]) -> li
         except SmoothkitError as error:
             faults += _faults_of(error, "")
             return ["a training step: failed"]
-        except (RuntimeError, MemoryError):
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                refuse_device_failure(error, "a training step")
+                raise
             return ["a training step: not tried, for it needs more memory than there is here"]
         lines = [f"a training step: {_listed(losses)}"]
         for key, val_set in opened.items():

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smoothkit.core.devices import is_out_of_memory
+from smoothkit.core.devices import is_out_of_memory, refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.image_io import ImageIO
 from smoothkit.models.finite import finite
@@ -300,7 +300,8 @@ def _scale_of(net: nn.Module, channels: int, side: int) -> int | None:
     probe = torch.zeros(1, channels, side, side, device=next(net.parameters()).device)
     try:
         result = named_outputs(net, net(probe))["pred"]
-    except (RuntimeError, AssertionError, ValueError):  # which of them is up to the network
+    except (RuntimeError, AssertionError, ValueError) as error:  # which is up to the network
+        refuse_device_failure(error, type(net).__name__)
         return None
     scale, rest = divmod(result.shape[-1], side)
     return scale if scale and not rest else None

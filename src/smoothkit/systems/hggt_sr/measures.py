@@ -20,6 +20,7 @@ from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.hggt_sr.multi_gt import Measure
 
 KNOWN = ("psnr", "ssim", "lpips", "dists", "niqe")
+_NIQE_BLOCK = 96
 LOWER_IS_BETTER = ("lpips", "dists", "niqe")
 
 
@@ -74,10 +75,19 @@ def measure_of(
         if "niqe" in metrics:
             options = {"type": "calculate_niqe", "crop_border": crop_border}
             levels = result if result.dtype == np.uint8 else to_uint8(to_float(result))
+            _refuse_small(levels, crop_border)
             values["niqe"] = [calculate_metric({"img": levels}, options)] * len(truths)
         return {name: values[name] for name in metrics}
 
     return measure
+
+
+def _refuse_small(image: np.ndarray, border: int) -> None:
+    """NIQE compares the spread of its features over blocks, of which it needs two."""
+    height, width = (side - 2 * border for side in image.shape[:2])
+    if (height // _NIQE_BLOCK) * (width // _NIQE_BLOCK) < 2:
+        blocks = f"two blocks of {_NIQE_BLOCK}x{_NIQE_BLOCK} pixels"
+        raise ValueError(f"NIQE needs {blocks} inside crop_border, got {height}x{width}.")
 
 
 def _cropped(image: np.ndarray, border: int) -> torch.Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from smoothkit.core.devices import refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.store import image_files
@@ -100,7 +101,8 @@ def multi_gt(
         workers: sets at a time; None for one for each usable CPU.
 
     Raises:
-        DataError: a folder is missing or empty, or sets of two ranges have one name.
+        DataError: a folder is missing or empty, sets of two ranges have one name, or the device
+            that measures failed or has too little memory.
 
     Source: HGGT (arXiv 2303.13069), published evaluation.
     """
@@ -111,14 +113,19 @@ def multi_gt(
     names = [path.name for path in image_files(folder)]
     owners: dict[str, str] = {}
 
-    def finish(file: str) -> SetResult | str:
+    def finish(file: str) -> SetResult | str | Exception:
         try:
             path = Path(folder) / file
             return _of_set(path, pictures, labels, rows, measure, suffix)
         except DataError as error:
             return str(error)
+        except (RuntimeError, MemoryError) as error:  # raised below, where the file is known
+            return error
 
     for number, found in enumerate(in_threads(finish, names, workers), 1):
+        if isinstance(found, Exception):
+            refuse_device_failure(found, os.path.join(folder, names[number - 1]))
+            raise found
         if isinstance(found, str):
             outcome.skipped.append(found)
         elif (first := owners.setdefault(found.name, names[number - 1])) != names[number - 1]:
@@ -196,7 +203,7 @@ def _of_set(
             )
     try:
         values = measure(result, truths)
-    except (RuntimeError, AssertionError, ValueError) as error:  # such as of a small image
+    except (AssertionError, ValueError) as error:  # such as of a small image
         raise DataError(f"{path}: cannot be measured: {error}") from error
     named = {
         metric: dict(zip(positives, numbers, strict=True)) for metric, numbers in values.items()
