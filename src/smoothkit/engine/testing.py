@@ -67,12 +67,14 @@ def _test(run: Run, launcher: str) -> list[Table]:
     suffix = run.settings.name if run.val.suffix is None else run.val.suffix
     tables: list[Table] = []
     failures: list[str] = []
+    nameless: list[str] = []
     for opened in sets:
         name = str(opened.section["name"])
         place = Place(folders.results / "visualization" / name, suffix)
         outcome = validate(model, opened.loader(run), opened.section, run.val, run.runtime, place)
         tables.append(outcome.table)
         failures += [f"{name}/{stem}" for stem in outcome.failures]
+        nameless += [f"{name}/{stem}" for stem in outcome.nameless]
         log.info("%s", outcome.table.line())
         if run.runtime.rank == 0 and outcome.rows:
             picture = stack_rows(list(outcome.rows.values()))
@@ -82,10 +84,20 @@ def _test(run: Run, launcher: str) -> list[Table]:
             write_tables(tables, folders.results)
             write_resolved(run, folders.results)
             log.info("Results: %s", folders.results)
+    total = sum(len(table.rows) for table in tables)
+    faults = []
     if failures:
-        raise DataError(
+        faults.append(
             f"{failures[0]}: the result must be finite, got NaN or infinity; so it is with "
-            f"{len(failures)} of {sum(len(table.rows) for table in tables)} images, which have "
-            "neither figure nor picture. Use other weights."
+            f"{len(failures)} of {total} images, which have neither figure nor picture. Use other "
+            "weights."
         )
+    if nameless:
+        faults.append(
+            f"{nameless[0]}: the name of its result is too long for a file; so it is with "
+            f"{len(nameless)} of {total} images, which have a figure but no picture. Rename them, "
+            "or set a shorter val.suffix."
+        )
+    if faults:
+        raise DataError("\n".join(faults))
     return tables

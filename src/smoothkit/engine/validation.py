@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from tqdm import tqdm
 from smoothkit.core import distributed
 from smoothkit.core.devices import refuse_device_failure
 from smoothkit.core.errors import DataError
+from smoothkit.core.files import check_name
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.seeds import preserved_random_state
 from smoothkit.core.settings import ValSettings
@@ -34,8 +35,10 @@ log = logging.getLogger(__name__)
 
 # Key of a row under which fingerprints travel between processes.
 _PRINTS = "_fingerprints"
-# Key of a row whose result is not finite.
-_FAILED = "_failed"
+# Keys of a row whose result is not finite, or has too long a name for a file.
+_FAILED, _NAMELESS = "_failed", "_nameless"
+# Key of a row with the file of the result, and that of the image.
+_FILES = "_files"
 
 
 @dataclass(frozen=True)
@@ -67,12 +70,14 @@ class Outcome:
         table, rows: whole in the first process, empty in the others.
         has_stopped: broken off in all processes, since one was asked to stop.
         failures: images whose results are not finite: NaN in the table, and no picture.
+        nameless: images with a figure, but no picture, whose file's name would be too long.
     """
 
     table: Table
     rows: dict[str, Tensor]
     has_stopped: bool = False
     failures: tuple[str, ...] = ()
+    nameless: tuple[str, ...] = ()
 
 
 def validate(
@@ -99,13 +104,14 @@ def validate(
         is_stopping: asked between images.
 
     Raises:
-        DataError: a result has not the size of its ground truth.
+        DataError: a result has not the size of its ground truth, or two would get one file.
         SmoothkitError: an image cannot be read, or a result not be written; in every process.
     """
     metrics = settings.metrics or {}
     rows: list[dict[str, Any]] = []
     pictures: dict[str, Tensor] = {}
     told: set[str] = set()
+    owners: dict[str, str] = {}
     has_stopped = False
     with distributed.together(), preserved_random_state(runtime.device), torch.no_grad():
         for index, data in enumerate(without_worker_traces(_progress(loader, settings, runtime))):
@@ -114,8 +120,9 @@ def validate(
             if "lq" not in data and "skipped" in data:
                 log.warning("skipped: %s", " ".join(data["skipped"]))
                 continue
-            stem = _stem(data, index)
             number = index * runtime.world_size + runtime.rank
+            source = _source(data, number)
+            stem = Path(source).stem.strip() or str(number)
             try:
                 with in_one_line("the first image") if not rows else nullcontext():
                     visuals = _visuals(model, data, section)
@@ -129,16 +136,46 @@ def validate(
                 raise
             _refuse_other_size(visuals, stem)
             row = {"image": stem, "number": number, _PRINTS: _fingerprints(metrics, visuals)}
+            if settings.save_img:
+                target = place.image(stem)
+                _refuse_twin(owners, str(target), source)
+                row |= {_FILES: (str(target), source), _NAMELESS: not _is_written(visuals, target)}
             rows.append(row | measure(metrics, visuals, stem, told, runtime.device))
             if number < settings.grids:
                 pictures[stem] = comparison_row(visuals)
-            if settings.save_img:
-                written = visuals.get("saved", visuals["result"])[0]
-                write_image(place.image(stem), to_bgr_bytes(written))
     dataset = str(section.get("name") or "data")
     if distributed.any_rank(torch.tensor(float(has_stopped))).item():
         return Outcome(Table(dataset, list(metrics)), {}, has_stopped=True)
-    return _gathered(dataset, list(metrics), rows, pictures)
+    shares = distributed.gather_to_main((rows, pictures))
+    with distributed.together():
+        return _merged(dataset, list(metrics), shares)
+
+
+def _source(data: Mapping[str, Any], number: int) -> str:
+    """The file that an image came from; its number where the data set does not tell."""
+    paths = data.get("lq_path") or data.get("gt_path") or [str(number)]
+    return str(paths[0])
+
+
+def _refuse_twin(owners: dict[str, str], target: str, source: str) -> None:
+    """Refuse a second image whose result would have the file of an earlier one."""
+    if target in owners:
+        raise DataError(
+            f"{source}: its result would replace that of {owners[target]}, {target}. Rename one, "
+            "or set val.save_img: false."
+        )
+    owners[target] = source
+
+
+def _is_written(visuals: Mapping[str, Tensor], target: Path) -> bool:
+    """Write the picture of a result, unless no file can have its name."""
+    try:
+        check_name(target)
+    except DataError as error:
+        log.error("no picture is written: %s", error)
+        return False
+    write_image(target, to_bgr_bytes(visuals.get("saved", visuals["result"])[0]))
+    return True
 
 
 def _visuals(model: Any, data: Mapping[str, Any], section: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -214,22 +251,25 @@ def measure(
     return values
 
 
-def _gathered(
-    dataset: str, metrics: list[str], rows: list[dict[str, Any]], pictures: dict[str, Tensor]
-) -> Outcome:
-    shares = distributed.gather_to_main((rows, pictures))
+def _merged(dataset: str, metrics: list[str], shares: Sequence[Any]) -> Outcome:
+    """The rows and pictures of all processes as one outcome, in the order of the data set."""
     merged = sorted((row for share, _ in shares for row in share), key=lambda row: row["number"])
     order = [row["image"] for row in merged]
     failures = tuple(row["image"] for row in merged if row.pop(_FAILED, False))
+    nameless = tuple(row["image"] for row in merged if row.pop(_NAMELESS, False))
+    owners: dict[str, str] = {}
     prints: dict[str, dict[str, str]] = {}
     for row in merged:
         del row["number"]
+        if _FILES in row:
+            _refuse_twin(owners, *row.pop(_FILES))
         for name, value in row.pop(_PRINTS, {}).items():
             prints.setdefault(f"{name}s", {})[row["image"]] = value
     facts = {name: combined(values) for name, values in prints.items()}
     shown = {stem: row for _, share in shares for stem, row in share.items()}
     by_order = {stem: shown[stem] for stem in order if stem in shown}
-    return Outcome(Table(dataset, metrics, merged, facts), by_order, failures=failures)
+    table = Table(dataset, metrics, merged, facts)
+    return Outcome(table, by_order, failures=failures, nameless=nameless)
 
 
 def _fingerprints(metrics: Mapping[str, Any], visuals: Mapping[str, Tensor]) -> dict[str, str]:
@@ -244,8 +284,3 @@ def _fingerprints(metrics: Mapping[str, Any], visuals: Mapping[str, Tensor]) -> 
 def _progress(loader: Any, settings: ValSettings, runtime: Runtime) -> Any:
     is_shown = runtime.rank == 0 and settings.use_pbar and settings.pbar and sys.stderr.isatty()
     return tqdm(loader, desc="validation", unit="image", disable=not is_shown, leave=False)
-
-
-def _stem(data: Mapping[str, Any], index: int) -> str:
-    paths = data.get("lq_path") or data.get("gt_path") or [str(index)]
-    return Path(paths[0]).stem.strip() or str(index)

@@ -15,8 +15,9 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.registry import METRIC_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import ValSettings
-from smoothkit.engine.validation import Outcome, Place, measure, validate
+from smoothkit.engine.validation import Outcome, Place, _merged, measure, validate
 from smoothkit.ops.io import read_header, read_image
+from smoothkit.test import main as evaluate
 
 METRICS = {"sad": {"type": "matting_sad"}, "psnr": {"type": "psnr"}}
 
@@ -151,3 +152,42 @@ def test_metrics_that_judge_by_a_network_run_on_the_device_of_the_run(monkeypatc
     images = {"result": torch.zeros(1, 3, 4, 4), "gt": torch.zeros(1, 3, 4, 4)}
     measure({"m": {"type": name}}, images, "a.png", device=torch.device("meta"))
     assert seen == [(device, device)]
+
+
+def test_a_result_whose_name_is_too_long_is_measured_and_named(tmp_path, caplog):
+    settings = ValSettings(metrics={"psnr": {"type": "psnr"}}, save_img=True)
+    item = {"lq": torch.full((1, 3, 8, 9), 0.8), "gt": torch.zeros(1, 1, 8, 9)}
+    loader = [{**item, "lq_path": [f"{name}.png"]} for name in ("a", "b" * 250, "c")]
+    found = validate(Halving(), loader, {"name": "s"}, settings, Runtime(), Place(tmp_path, "net"))
+    assert found.nameless == ("b" * 250,)
+    assert "_net.png: the name must have at most 255 bytes, got 258." in caplog.text
+    assert [sorted(row) for row in found.table.rows] == [["image", "psnr"]] * 3
+    assert all(row["psnr"] > 0 for row in found.table.rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a_net.png", "c_net.png"]
+
+
+@pytest.mark.parametrize("second", ["a.jpg", "elsewhere/a.png"])
+def test_no_result_replaces_that_of_another_image(tmp_path, second):
+    item = {"lq": torch.full((1, 3, 8, 9), 0.8), "gt": torch.zeros(1, 1, 8, 9)}
+    loader = [{**item, "lq_path": ["a.png"]}, {**item, "lq": item["lq"] / 2, "lq_path": [second]}]
+    given = Halving(), loader, {"name": "s"}
+    with pytest.raises(DataError, match=f"{second}: its result would replace that of a.png, .*/a."):
+        validate(*given, ValSettings(save_img=True), Runtime(), Place(tmp_path, ""))
+    assert read_image(tmp_path / "a.png", mode="gray").max() == 102  # that of the first
+    measured = validate(*given, ValSettings(), Runtime(), Place(tmp_path, ""))
+    assert len(measured.table.rows) == 2
+
+
+def test_results_of_two_processes_that_have_one_file_are_refused():
+    rows = [{"image": "a", "number": n, "_files": ("a.png", f"{n}/a.png")} for n in (0, 1)]
+    with pytest.raises(DataError, match=r"1/a.png: its result would replace that of 0/a.png"):
+        _merged("set", [], [([rows[0]], {}), ([rows[1]], {})])
+
+
+def test_a_test_without_all_its_pictures_ends_with_2(tiny, capfd):
+    path = tiny(train=None, datasets={"train": None}, val={"save_img": True, "suffix": "x" * 300})
+    assert evaluate(["-opt", str(path)]) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    told = "held_out/item_0: the name of its result is too long for a file; so it is with 3 of 3"
+    assert last.startswith(told)
+    assert len(Path("results/tiny/metrics.csv").read_text().splitlines()) == 4
