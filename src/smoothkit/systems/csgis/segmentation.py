@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smoothkit.archs import build_network
@@ -20,6 +19,7 @@ from smoothkit.core.pretrained import find_pretrained
 from smoothkit.core.registry import ARCH_REGISTRY, DATASET_REGISTRY, LOSS_REGISTRY, Registry
 from smoothkit.core.signature import defaults
 from smoothkit.losses.base import Loss, faults_of
+from smoothkit.losses.classes import cross_entropy
 from smoothkit.losses.judging import Amp, Judging
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.step import unset_option
@@ -164,7 +164,7 @@ class SegmentationLoss(Loss):
         logits = at_least_float32(pred if self.teacher is None else self._logits(pred))
         self._refuse_other_labels(labels, logits)
         with torch.autocast(pred.device.type, enabled=False):
-            total = F.cross_entropy(logits, labels, ignore_index=self.ignore_index, reduction="sum")
+            total = cross_entropy(logits, labels, ignore_index=self.ignore_index)
         number = self.counts(segmentation) if counts is None else counts
         return self.loss_weight * total / number.clamp_min(1)
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from smoothkit.core.errors import Fault, OptionError
 from smoothkit.core.registry import LOSS_REGISTRY
 from smoothkit.losses.base import Loss
+from smoothkit.losses.classes import cross_entropy
 
 _INPUTS = ("pred", "gt", "trimap")
 _COMPOSED = (*_INPUTS, "fg", "bg", "image")
@@ -221,7 +222,7 @@ class MattingClassLoss(_MattingLoss):
         if counts is None:
             counts = self.counts(trimap)
         classes = torch.where(gt <= 0, 0, torch.where(gt >= 1, 2, 1))[:, 0]
-        errors = F.cross_entropy(pred, classes, reduction="none") * unknown(trimap)[:, 0]
+        errors = cross_entropy(pred, classes, reduction="none") * unknown(trimap)[:, 0]
         return self.loss_weight * errors.sum() / counts.clamp(min=1)
 
 
