@@ -155,3 +155,42 @@ def test_test_results_are_told_once_and_skipped_items_of_all_processes_counted(t
     path = tiny(datasets=skipping, train={"find_unused_parameters": True})
     done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path))
     assert "1 items could not be used and were skipped." in done.stderr
+
+
+FAILING = """
+import os
+
+from torch import nn
+
+from smoothkit.core.registry import ARCH_REGISTRY
+
+
+@ARCH_REGISTRY.register()
+class FailingNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 3, 3, padding=1)
+        self.steps = 0
+
+    def forward(self, x):
+        self.steps += self.training
+        if self.steps == 4 and os.environ["RANK"] == "1":
+            raise KeyError("only here")
+        return self.body(x)
+"""
+
+
+def test_a_step_that_fails_in_one_process_ends_all_soon_and_is_told(tiny, run_python, tmp_path):
+    (tmp_path / "systems/failing").mkdir(parents=True)
+    (tmp_path / "systems/failing/__init__.py").write_text("")
+    (tmp_path / "systems/failing/arch.py").write_text(FAILING)
+    systems = os.pathsep.join([str(tmp_path / "systems"), os.environ["SMOOTHKIT_SYSTEMS"]])
+    path = tiny(network_g={"type": "FailingNet"}, logger={"save_checkpoint_freq": 2})
+    # The timeout is that of the test: a process that waits for the other does so for half an hour.
+    done = run_python(*TORCHRUN, "-m", "smoothkit.train", "-opt", str(path), timeout=90,
+                      env={**os.environ, "SMOOTHKIT_SYSTEMS": systems})  # fmt: skip
+    assert done.returncode != 0
+    assert "[rank1]: KeyError: 'only here'" in done.stderr
+    assert max(losses()) == 3
+    states = Path("experiments/tiny/training_states")
+    assert [state.name for state in states.glob("*.state")] == ["2.state"]
