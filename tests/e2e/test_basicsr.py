@@ -11,6 +11,7 @@ import torch
 import torchvision
 import yaml
 
+from smoothkit.__main__ import main as smoothkit_main
 from smoothkit.core.basicsr_compat import import_basicsr, is_installed
 from smoothkit.losses import build_loss
 from smoothkit.test import main as evaluate
@@ -356,3 +357,27 @@ def test_results_that_are_not_finite_end_a_test_with_2(sr, capfd):
     assert "held_out/0: the result must be finite, got NaN or infinity; so it is with 4 of 4" in err
     assert not list(Path("results").rglob("*.png"))
     assert Path("results/sr/metrics.csv").read_text().splitlines()[1] == "held_out,0,nan,nan"
+
+
+@pytest.mark.parametrize(("content", "told"), [(b"", "the file is empty"), (b"no", "is not a PNG")])
+def test_a_file_that_is_no_image_is_found_before_it_is_read(sr, capfd, content, told):
+    Path("lq/2.png").write_bytes(content)
+    path = sr()
+    assert smoothkit_main(["check", "-opt", str(path)]) == 2
+    message = capfd.readouterr().err
+    for key in ("train", "val"):
+        assert f"datasets.{key}: lq/2.png: {told}" in message
+    assert train(path, "--force_yml", "datasets:train:on_error=skip", "datasets:val:on_error=skip",
+                 "train:total_iter=4") == 0  # fmt: skip
+    assert "of 4 items are skipped: lq/2.png" in capfd.readouterr().err
+
+
+def test_a_file_of_a_list_that_is_not_there_is_found(sr, capfd):
+    names = "".join(f"{number}.png (48,48,3)\n" for number in (0, 9))
+    Path("meta.txt").write_text(names)
+
+    def listed(options):
+        options["datasets"]["train"]["meta_info_file"] = "meta.txt"
+
+    assert smoothkit_main(["check", "-opt", str(sr(change=listed))]) == 2
+    assert "datasets.train: lq/9.png: no such file." in capfd.readouterr().err

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from smoothkit.core import distributed
@@ -12,6 +13,7 @@ from smoothkit.core.errors import DataError, Fault, OptionError
 from smoothkit.core.options import thaw
 from smoothkit.data import build_dataloader, build_dataset
 from smoothkit.engine.setup import Run
+from smoothkit.ops.io import SUFFIXES, read_header
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +95,23 @@ def _with_scale(section: dict[str, Any], scale: int) -> dict[str, Any]:
 
 def _problems(dataset: Any) -> list[tuple[int, str]]:
     check = getattr(dataset, "check", None)
-    return list(check()) if check is not None else []
+    return list(check()) if check is not None else _header_problems(dataset)
+
+
+def _header_problems(dataset: Any) -> list[tuple[int, str]]:
+    """Items of BasicSR's data sets over folders with a file that is no image, or is not there."""
+    is_theirs = any(cls.__module__.startswith("basicsr.") for cls in type(dataset).__mro__)
+    if not is_theirs or getattr(dataset, "io_backend_opt", {}).get("type") != "disk":
+        return []
+    problems = []
+    for index, entry in enumerate(getattr(dataset, "paths", ())):
+        try:
+            for file in entry.values() if isinstance(entry, Mapping) else [entry]:
+                if Path(file).suffix.lower() in SUFFIXES:  # OpenCV, with which it reads, knows more
+                    read_header(file)
+        except DataError as error:
+            problems.append((index, str(error)))
+    return problems
 
 
 def _listed(bad: Mapping[int, str]) -> str:
