@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from smoothkit.cli.pictures import Job
+    from smoothkit.data.provenance import Note
     from smoothkit.systems.lsa.matting import Matting
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
     from smoothkit.core.weights import find_checkpoint
-    from smoothkit.data.provenance import Note, Origin
+    from smoothkit.data.origin import Origin
     from smoothkit.systems.lsa.mattes import check_size
     from smoothkit.systems.lsa.matting import load_matting
     from smoothkit.systems.lsa.predict import MattingPredictor
@@ -164,10 +165,10 @@ def run(args: argparse.Namespace) -> int:
     matting = load_matting(args.model_path, device=args.device, amp=args.amp, predictor=predictor)
     settings, checkpoint = _settings(args, matting), find_checkpoint(args.model_path)
 
-    def make(job: Job) -> dict[Path, np.ndarray]:
-        image = pictures.read_whole(job.source)
+    def make(job: Job, note: Note) -> dict[Path, np.ndarray]:
+        image = pictures.read_whole(job.source, note)
         path = find_trimap(job.source)
-        trimap = _read_trimap(path, args)
+        trimap = _read_trimap(path, args, note)
         check_size(str(path), trimap.shape, str(job.source), image.shape)
         alpha = matting(image, trimap)
         return {job.target: _levels(alpha, args.bits), **cutouts(job.target, image, alpha)}
@@ -217,7 +218,7 @@ def _jobs(args: argparse.Namespace) -> list[Job]:
     return pictures.plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
 
 
-def _read_trimap(path: Path, args: argparse.Namespace) -> np.ndarray:
+def _read_trimap(path: Path, args: argparse.Namespace, note: Note) -> np.ndarray:
     """The trimap in a file, or that of the mask in it."""
     import numpy as np
 
@@ -230,7 +231,7 @@ def _read_trimap(path: Path, args: argparse.Namespace) -> np.ndarray:
         use_of,
     )
 
-    stored = pictures.read_whole(path)
+    stored = pictures.read_whole(path, note)
     if args.mask is not None:
         plane = plane_of(stored, str(path))
         refuse_labels(plane, str(path), "0 and 255")

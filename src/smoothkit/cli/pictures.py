@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ from tqdm import tqdm
 from smoothkit.core.devices import is_broken, refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import check_name, remove_leftovers
-from smoothkit.data.provenance import Note, Origin, Standing, told
+from smoothkit.data.origin import Origin
+from smoothkit.data.provenance import Note, Standing, refuse, told
 from smoothkit.data.store import FolderStore
-from smoothkit.ops.io import SUFFIXES, encode_image, read_image
+from smoothkit.ops.io import SUFFIXES, encode_image
 
 log = logging.getLogger(__name__)
 
@@ -70,14 +71,17 @@ def run(
         files = {role: note.file(path) for role, path in (weights or {}).items()}
         return {job.target: Origin({"image": note.file(job.source)}, files, settings or {})}
 
+    def results(job: Job, note: Note) -> dict[Path, np.ndarray]:
+        return {job.target: function(read_whole(job.source, note))}
+
     jobs = plan(args.input, args.output, suffix=args.suffix, ext=args.ext)
-    return make(jobs, args, lambda job: {job.target: function(read_whole(job.source))}, origins)
+    return make(jobs, args, results, origins)
 
 
 def make(
     jobs: Sequence[Job],
     args: argparse.Namespace,
-    function: Callable[[Job], Mapping[Path, np.ndarray]],
+    function: Callable[[Job, Note], Mapping[Path, np.ndarray]],
     origins: Callable[[Job, Note], Mapping[Path, Origin]],
     kept: Iterable[Path] = (),
 ) -> int:
@@ -86,7 +90,7 @@ def make(
     Args:
         jobs: what to make.
         args: as for ``run``.
-        function: called for each job.
+        function: called for each job; reads images through the note, which keeps their hashes.
         origins: what each result of a job is made from.
         kept: files that are read besides, such as masks, which no result may replace.
 
@@ -128,36 +132,40 @@ def _to_make(
     """The jobs with a result that is missing or outdated, or all where they are to be."""
     if args.overwrite:
         return list(jobs)
-    note.refuse_unknown(
-        (path for job in jobs for path in job.results),
+    found = {job: _standings(job, note, origins) for job in jobs}
+    refuse(
+        (p for job, all_ in found.items() for p, s in all_.items() if s.kind == "unknown"),
         "Give another -o, or --overwrite to replace what is there.",
     )
-    missing, standings = [], []
-    for job in jobs:
-        found = _standings(job, note, origins)
-        if any(standing.kind != "current" for standing in found):
+    missing, outdated = [], []
+    for job, standings in found.items():
+        if any(standing.kind != "current" for standing in standings.values()):
             missing.append(job)
-            standings += [s for s in found if s.kind == "outdated"][:1]
-    for line in told(standings, args.output):
+            outdated += [s for s in standings.values() if s.kind == "outdated"][:1]
+    for line in told(outdated, args.output):
         log.info("%s", line)
     return missing
 
 
 def _standings(
     job: Job, note: Note, origins: Callable[[Job, Note], Mapping[Path, Origin]]
-) -> list[Standing]:
-    if not any(os.path.exists(path) for path in job.results):
-        return [Standing("missing")]
-    try:
-        wanted = origins(job, note)
-    except DataError:  # an input that is gone or unreadable, which is told where it is made
-        return [Standing("missing")]
-    return [note.standing(path, wanted[path]) for path in job.results]
+) -> dict[Path, Standing]:
+    @cache
+    def wanted() -> Mapping[Path, Origin]:
+        return origins(job, note)
+
+    def standing(path: Path) -> Standing:
+        try:
+            return note.standing(path, lambda: wanted()[path])
+        except DataError:  # an input that is gone or unreadable, which is told where it is made
+            return Standing("missing")
+
+    return {path: standing(path) for path in job.results}
 
 
 def _make(
     missing: Sequence[Job],
-    function: Callable[[Job], Mapping[Path, np.ndarray]],
+    function: Callable[[Job, Note], Mapping[Path, np.ndarray]],
     note: Note,
     origins: Callable[[Job, Note], Mapping[Path, Origin]],
 ) -> int:
@@ -167,8 +175,8 @@ def _make(
         try:
             for path in job.results:
                 check_name(path)
-            wanted = origins(job, note)  # first: of what is read, not of what it becomes meanwhile
-            images = function(job)
+            images = function(job, note)
+            wanted = origins(job, note)
             contents = {
                 path: encode_image(image, path.suffix, name=str(path))
                 for path, image in images.items()
@@ -226,13 +234,13 @@ def plan(
     return [job for job in jobs if job.source.resolve() not in results]
 
 
-def read_whole(path: Path) -> np.ndarray:
+def read_whole(path: Path, note: Note) -> np.ndarray:
     """(H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA as stored, upright; CMYK is converted.
 
     Raises:
         DataError: it cannot be read.
     """
-    return read_image(path, mode="whole", cmyk="convert")
+    return note.image(path, "whole", cmyk="convert")
 
 
 def _inputs(source: Path, out_dir: Path) -> Iterator[tuple[Path, Path]]:

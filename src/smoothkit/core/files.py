@@ -151,9 +151,21 @@ def write_json(path: str | Path, value: Any) -> None:
     write_text(path, as_json(value, indent=2) + "\n")
 
 
+def _encoder(indent: int | None) -> Callable[[Any], str]:
+    return json.JSONEncoder(indent=indent, ensure_ascii=False, allow_nan=False).encode
+
+
+# Making an encoder takes longer than a line of a note does.
+_COMPACT = _encoder(None)
+
+
 def as_json(value: Any, indent: int | None = None) -> str:
     """JSON text; numbers that JSON does not have (NaN, infinity) become null."""
-    return json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    encode = _COMPACT if indent is None else _encoder(indent)
+    try:
+        return encode(value)
+    except ValueError:  # NaN or infinity, which are rare, so that they are looked for last
+        return encode(_finite(value))
 
 
 def _finite(value: Any) -> Any:

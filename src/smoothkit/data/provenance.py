@@ -11,55 +11,36 @@ files that have not changed are not read again.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import threading
-import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Literal
+
+import numpy as np
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import as_json, write_bytes
+from smoothkit.core.line_files import LineFile
 from smoothkit.core.made_with import program
+from smoothkit.data.file_hashes import FileHashes, digest_of
+from smoothkit.data.note_lines import Line, parsed
+from smoothkit.data.origin import File, Origin, difference
 from smoothkit.data.store import FolderStore, ImageStore
-from smoothkit.ops.io import is_whole_png, read_bytes, read_image
+from smoothkit.ops.io import Alpha, Cmyk, Mode, decode_image, is_whole_png, read_bytes, read_image
 
 log = logging.getLogger(__name__)
 
 NOTE = ".smoothkit.jsonl"
 
-# Name and hash of a file.
-File = tuple[str, str]
-
-# Size, modification time in nanoseconds and inode.
-Stamp = tuple[int, int, int]
-
-# Clocks of file systems tick every few milliseconds: a file that was changed just before it was
-# read may change again within the same tick.
-_TICK_NS = 50_000_000
-
 # Why results are made anew that nothing has changed for.
 _CUT_SHORT, _DAMAGED = "a run was cut short", "the file is damaged"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a result is made from.
-
-    Args:
-        inputs, weights: name and hash of each file, by what it is, such as ``image``.
-        settings: what else decides the result; of values that JSON has.
-    """
-
-    inputs: Mapping[str, File]
-    weights: Mapping[str, File] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -93,14 +74,14 @@ class Note:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._results: dict[str, list[dict[str, Any]]] = {}
-        self._files: dict[str, tuple[Stamp, str]] = {}
-        self._fresh: set[str] = set()
-        self._is_begun = False
+        self._results: dict[str, list[Line]] = {}
+        self._hashes = FileHashes()
         self._lock = threading.Lock()
         path = self.folder / NOTE
-        for line in read_bytes(path).splitlines() if path.exists() else ():
-            self._take(line)
+        lines = read_bytes(path).splitlines() if path.exists() else []
+        for line in lines:
+            self._take(parsed(line))
+        self._file = LineFile(path)
 
     def __enter__(self) -> Note:
         return self
@@ -112,28 +93,24 @@ class Note:
         trace: TracebackType | None,
     ) -> None:
         lines = [
-            {"file": name, "stamp": list(self._files[name][0]), "hash": self._files[name][1]}
-            for name in sorted(self._fresh)
+            {"file": key, "stamp": stamp, "hash": digest}
+            for key, stamp, digest in self._hashes.fresh()
         ]
-        if lines and (self.folder / NOTE).exists():
-            self._append(*lines)
-        self._fresh.clear()
+        # Of two errors the first tells why.
+        with suppress(DataError) if error else nullcontext():
+            try:
+                if lines and self._file.path.exists():
+                    self._append(*lines)
+            finally:
+                self._file.close()
 
     def file(self, path: str | Path) -> File:
-        """Name and hash of a file, which is read only where it may have changed.
+        """Name and hash of a file: of what ``read`` gave, else of what is there now.
 
         Raises:
             DataError: it cannot be read.
         """
-        path = Path(path)
-        key, stamp = os.path.abspath(path), _stamp(path)
-        with self._lock:
-            held, digest = self._files.get(key, (None, ""))
-        if held != stamp or stamp is None:
-            digest = _read_digest(path)
-            if stamp is not None and time.time_ns() - stamp[1] > _TICK_NS:
-                self._keep(key, stamp, digest)
-        return path.name, digest
+        return os.path.basename(path), self._hashes.of(path)
 
     def stored(self, store: ImageStore, name: str) -> File:
         """``file`` of an image of a folder or lmdb."""
@@ -141,41 +118,62 @@ class Note:
             return self.file(store.path(name))
         return name, digest_of(store.read_bytes(name))
 
-    def standing(self, path: Path, origin: Origin) -> Standing:
-        """How the result ``path`` stands to ``origin``."""
-        if not os.path.exists(path):
-            return Standing("missing")
-        lines = self._results.get(self._name(path), [])
-        digest = self.file(path)[1]
-        if all(line["hash"] != digest for line in lines):
-            # What was touched up by hand is the user's; what no program can open is nobody's.
-            return Standing("outdated", _DAMAGED) if lines and _is_damaged(path) else _UNKNOWN
-        if lines[-1]["hash"] != digest:
-            return Standing("outdated", _CUT_SHORT)
-        why = difference(lines[-1], origin)
-        return Standing("outdated", why) if why else Standing("current")
-
-    def refuse_unknown(self, paths: Iterable[Path], what_to_do: str) -> None:
-        """Refuse to replace files that no note tells of.
+    def read(self, path: str | Path) -> bytes:
+        """Content of a file, whose hash is kept: so that it is not read twice.
 
         Raises:
-            DataError: names the first of them.
+            DataError: it cannot be read.
         """
-        unknown = [path for path in paths if self.is_unknown(path)]
-        if unknown:
-            more = f", as of {len(unknown)} files here" if unknown[1:] else ""
-            raise DataError(
-                f"{unknown[0]}: is there already, and no note tells what it was made from{more}. "
-                f"{what_to_do}"
-            )
+        return self._hashes.read(path)
+
+    def image(
+        self,
+        path: str | Path,
+        mode: Mode = "color",
+        *,
+        alpha: Alpha = "refuse",
+        cmyk: Cmyk = "refuse",
+    ) -> np.ndarray:
+        """``ops.io.read_image`` by ``read``."""
+        return decode_image(self.read(path), str(path), mode, alpha=alpha, cmyk=cmyk)
+
+    def standing(self, path: Path, origin: Callable[[], Origin]) -> Standing:
+        """How the result ``path`` stands to what it is to be made from.
+
+        Args:
+            origin: called only where the note tells of the result.
+        """
+        if not os.path.exists(path):
+            return Standing("missing")
+        lines = self._results.get(self._name(path))
+        if not lines:
+            return _UNKNOWN
+        digest = self._hashes.of(path)
+        if all(line["hash"] != digest for line in lines):
+            # What was touched up by hand is the user's; what no program can open is nobody's.
+            return Standing("outdated", _DAMAGED) if _is_damaged(path) else _UNKNOWN
+        if lines[-1]["hash"] != digest:
+            return Standing("outdated", _CUT_SHORT)
+        why = difference(lines[-1], origin())
+        return Standing("outdated", why) if why else Standing("current")
+
+    def is_unknown(self, path: Path) -> bool:
+        """True for a file that is there and that no note tells of."""
+        return self.standing(path, lambda: Origin({})).kind == "unknown"
 
     def due(
-        self, origins: Mapping[Path, Origin], *, is_all: bool = False, what_to_do: str
+        self,
+        results: Iterable[Path],
+        origin: Callable[[Path], Origin],
+        *,
+        is_all: bool = False,
+        what_to_do: str,
     ) -> set[Path]:
         """The results that are missing or outdated, whose reasons are logged; or all of them.
 
         Args:
-            origins: by result.
+            results: what the run is to make.
+            origin: of a result; called only where the note tells of it.
             is_all: make all of them anew, also those that no note tells of.
             what_to_do: about those.
 
@@ -183,16 +181,12 @@ class Note:
             DataError: no note tells of a result that is there.
         """
         if is_all:
-            return set(origins)
-        self.refuse_unknown(origins, what_to_do)
-        found = {path: self.standing(path, origin) for path, origin in origins.items()}
+            return set(results)
+        found = {path: self.standing(path, partial(origin, path)) for path in results}
+        refuse((path for path, s in found.items() if s.kind == "unknown"), what_to_do)
         for line in told(found.values(), self.folder):
             log.info("%s", line)
         return {path for path, standing in found.items() if standing.kind != "current"}
-
-    def is_unknown(self, path: Path) -> bool:
-        """True for a file that is there and that no note tells of."""
-        return os.path.exists(path) and self.standing(path, Origin({})).kind == "unknown"
 
     def write(self, path: Path, content: bytes, origin: Origin) -> None:
         """Note the origin of a result, and write it.
@@ -210,76 +204,64 @@ class Note:
         line = {
             "result": name,
             "hash": digest,
-            "inputs": {role: list(file) for role, file in origin.inputs.items()},
-            "weights": {role: list(file) for role, file in origin.weights.items()},
-            "settings": json.loads(as_json(origin.settings)),
-            "by": program(),
+            "inputs": dict(origin.inputs),
+            "weights": dict(origin.weights),
+            "settings": dict(origin.settings),
         }
-        self._append(line)
+        self._append({**line, "by": program()})
         with self._lock:
-            self._results.setdefault(name, []).append(line)
+            self._take(line)
         return digest
 
     def keep(self, path: Path, digest: str) -> None:
         """Keep the hash of a result that was just written, so that it is not read for it."""
-        stamp = _stamp(path)
-        if stamp is not None:
-            self._keep(os.path.abspath(path), stamp, digest)
-
-    def _keep(self, key: str, stamp: Stamp, digest: str) -> None:
-        with self._lock:
-            self._files[key] = (stamp, digest)
-            self._fresh.add(key)
+        self._hashes.keep(path, digest)
 
     def _name(self, path: Path) -> str:
-        return Path(os.path.relpath(path, self.folder)).as_posix()
+        inside, text = f"{self.folder}{os.sep}", str(path)
+        if not text.startswith(inside) or os.pardir in text:
+            text = os.path.relpath(path, self.folder)
+            return Path(text).as_posix()
+        return text.removeprefix(inside).replace(os.sep, "/")
 
-    def _take(self, text: bytes) -> None:
-        """One line of the note; the last one may be cut off, which says nothing."""
-        try:
-            line = json.loads(text)
-            if "result" in line:
-                known = {key: line[key] for key in ("hash", "inputs", "weights", "settings")}
-                self._results.setdefault(line["result"], []).append(known)
-            else:
-                size, changed, inode = line["stamp"]
-                self._files[line["file"]] = (size, changed, inode), line["hash"]
-        except (ValueError, LookupError, TypeError):
+    def _take(self, line: Line | None) -> None:
+        if line is None:
             return
+        if "result" in line:
+            self._results.setdefault(line["result"], []).append(line)
+        else:
+            self._hashes.take(line["file"], line["stamp"], line["hash"])
 
-    def _append(self, *lines: Mapping[str, Any]) -> None:
+    def _append(self, *lines: Line) -> None:
         """Add lines in one write: other processes may do the same."""
-        path = self.folder / NOTE
         text = "".join(as_json(line) + "\n" for line in lines)
-        content = text.encode(errors="surrogatepass")  # of names that are not UTF-8
-        try:
-            with self._lock:
-                if not self._is_begun:
-                    self.folder.mkdir(parents=True, exist_ok=True)
-                    # A line that a kill cut off must not swallow the next one.
-                    content = content if _ends_in_newline(path) else b"\n" + content
-                    self._is_begun = True
-                with open(path, "ab", buffering=0) as file:
-                    file.write(content)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written: {error.strerror}.") from error
+        self._file.add(text.encode(errors="surrogatepass"))  # of names that are not UTF-8
 
 
-def difference(held: Mapping[str, Any], origin: Origin) -> str:
-    """What of a noted origin is not that of now, in a few words; empty where nothing is."""
-    for kind, files in (("", origin.inputs), ("weights", origin.weights)):
-        noted = held["weights" if kind else "inputs"]
-        for role in {**noted, **files}:
-            old, new = noted.get(role), files.get(role)
-            if old is None or new is None or old[1] != new[1]:
-                return " ".join(filter(None, (kind or role, _change(old, new))))
-    was, now = held["settings"], json.loads(as_json(origin.settings))
-    changes = [
-        f"{key} {_shown(was.get(key))}, now {_shown(now.get(key))}"
-        for key in {**was, **now}
-        if was.get(key) != now.get(key)
-    ]
-    return f"settings ({'; '.join(changes[:3])})" if changes else ""
+@dataclass(frozen=True)
+class Writer:
+    """Writes the results of a run with their origins.
+
+    Args:
+        origin: of a result.
+        due: the results that are to be made.
+    """
+
+    note: Note
+    origin: Callable[[Path], Origin]
+    due: Container[Path]
+
+    def __call__(self, path: Path, content: Callable[[], bytes]) -> bool:
+        """Write a result if it is due; True where it was.
+
+        Raises:
+            DataError: it cannot be made or written.
+        """
+        if path not in self.due:
+            return False
+        made = content()  # first: it may read what the origin has the hash of
+        self.note.write(path, made, self.origin(path))
+        return True
 
 
 def told(standings: Iterable[Standing], folder: str | Path) -> list[str]:
@@ -293,23 +275,19 @@ def told(standings: Iterable[Standing], folder: str | Path) -> list[str]:
     return lines
 
 
-def digest_of(content: bytes) -> str:
-    """SHA-256 of the content of a file."""
-    return hashlib.sha256(content).hexdigest()
+def refuse(unknown: Iterable[Path], what_to_do: str) -> None:
+    """Refuse to replace files that no note tells of.
 
-
-def _read_digest(path: Path) -> str:
-    """``digest_of`` a file, which may be as large as weights are."""
-    found = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while part := file.read(1 << 20):
-                found.update(part)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: no such file.") from error
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
-    return found.hexdigest()
+    Raises:
+        DataError: names the first of them; there are any.
+    """
+    paths = list(unknown)
+    if paths:
+        more = f", as of {len(paths)} files here" if paths[1:] else ""
+        raise DataError(
+            f"{paths[0]}: is there already, and no note tells what it was made from{more}. "
+            f"{what_to_do}"
+        )
 
 
 def _is_damaged(path: Path) -> bool:
@@ -320,30 +298,3 @@ def _is_damaged(path: Path) -> bool:
     except DataError:
         return True
     return False
-
-
-def _change(old: File | None, new: File | None) -> str:
-    if old is None or new is None:
-        return f"{old[0]}, now none" if old else f"none, now {new[0]}" if new else ""
-    return f"{old[0]}, now {new[0]}" if old[0] != new[0] else new[0]
-
-
-def _shown(value: Any) -> str:
-    return "none" if value is None else value if isinstance(value, str) else as_json(value)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_size, found.st_mtime_ns, found.st_ino
-
-
-def _ends_in_newline(path: Path) -> bool:
-    try:
-        with open(path, "rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read() == b"\n"
-    except OSError:  # missing or empty
-        return True

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError
-from smoothkit.data import provenance
-from smoothkit.data.provenance import NOTE, Note, Origin, told
+from smoothkit.data import file_hashes, provenance
+from smoothkit.data.origin import Origin
+from smoothkit.data.provenance import NOTE, Note, refuse, told
 from smoothkit.ops.io import encode_image
 
 
@@ -37,7 +38,8 @@ def origin(root: Path, note: Note, weights: str = "w.pth", **settings: object) -
 
 def standing(root: Path, folder: str = "out", **changes: object) -> provenance.Standing:
     with Note(root / folder) as note:
-        return note.standing(root / folder / "sub/r.png", origin(root, note, **changes))
+        path = root / folder / "sub/r.png"
+        return note.standing(path, lambda: origin(root, note, **changes))
 
 
 def test_a_result_of_the_same_content_and_settings_is_current(folder: Path) -> None:
@@ -73,8 +75,10 @@ def test_files_that_no_note_tells_of_are_unknown(folder: Path) -> None:
     touched_up = encode_image(np.full((5, 5), 9, np.uint8))
     (folder / "out/sub/r.png").write_bytes(touched_up)
     assert standing(folder).kind == "unknown"
-    with pytest.raises(DataError, match=r"r\.png: is there already, and no note .* Go away\."):
-        Note(folder / "out").refuse_unknown([folder / "out/sub/r.png"], "Go away.")
+    assert Note(folder / "out").is_unknown(folder / "out/sub/r.png")
+    told = r"^r\.png: is there already, and no note .*, as of 2 files here. Go away\."
+    with pytest.raises(DataError, match=told):
+        refuse([Path("r.png"), Path("s.png")], "Go away.")
     (folder / "out/sub/r.png").unlink()
     assert standing(folder).kind == "missing"
 
@@ -85,7 +89,7 @@ def test_a_noted_image_that_is_damaged_is_made_anew(tmp_path: Path) -> None:
     with Note(tmp_path) as note:
         note.write(path, content, wanted)
     path.write_bytes(content[:-4])
-    found = Note(tmp_path).standing(path, wanted)
+    found = Note(tmp_path).standing(path, lambda: wanted)
     assert (found.kind, found.why) == ("outdated", "the file is damaged")
     assert told([found], "out") == ["out: 1 result is made anew; the file is damaged."]
 
@@ -94,12 +98,13 @@ def test_results_are_due_where_the_note_does_not_tell_of_them(folder: Path) -> N
     out = folder / "out"
     with Note(out) as note:
         current = origin(folder, note)
-        origins = {out / "sub/r.png": current, out / "s.png": current}
-        assert note.due(origins, what_to_do="") == {out / "s.png"}
-        assert note.due(origins, is_all=True, what_to_do="") == set(origins)
+        origins = {out / "sub/r.png": current}  # none is asked for of what is not there
+        results = [*origins, out / "s.png"]
+        assert note.due(results, origins.__getitem__, what_to_do="") == {out / "s.png"}
+        assert note.due(results, origins.__getitem__, is_all=True, what_to_do="") == set(results)
         (out / "s.png").write_bytes(b"mine")
         with pytest.raises(DataError, match=r"s\.png: is there already, .* Move it\."):
-            note.due(origins, what_to_do="Move it.")
+            note.due(results, origins.__getitem__, what_to_do="Move it.")
 
 
 def test_a_note_that_was_cut_off_anywhere_claims_nothing_that_is_not_there(folder: Path) -> None:
@@ -111,7 +116,8 @@ def test_a_note_that_was_cut_off_anywhere_claims_nothing_that_is_not_there(folde
         with Note(folder / "out") as note:
             note.write(folder / "out/s.png", b"s", origin(folder, note))
         with Note(folder / "out") as note:
-            assert note.standing(folder / "out/s.png", origin(folder, note)).kind == "current"
+            current = origin(folder, note)
+            assert note.standing(folder / "out/s.png", lambda: current).kind == "current"  # noqa: B023
 
 
 def test_a_kill_between_note_and_result_leaves_an_outdated_one(folder: Path) -> None:
@@ -126,9 +132,9 @@ def test_a_kill_between_note_and_result_leaves_an_outdated_one(folder: Path) -> 
 
 def test_files_that_have_not_changed_are_not_read_again(folder: Path, monkeypatch) -> None:
     read: list[str] = []
-    digest = provenance._read_digest
+    digest = file_hashes._read_digest
     monkeypatch.setattr(
-        provenance, "_read_digest", lambda path: read.append(path.name) or digest(path)
+        file_hashes, "_read_digest", lambda path: read.append(path.name) or digest(path)
     )
     assert standing(folder).kind == "current"
     assert read == []
@@ -146,6 +152,28 @@ def test_a_file_that_may_change_within_a_tick_of_the_clock_is_read_again(folder:
         path.write_bytes(content)
         os.utime(path, ns=(later, later))
         assert note.file(path) == ("new", hashlib.sha256(content).hexdigest())
+
+
+def test_what_is_decoded_is_not_read_again_for_its_hash(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(file_hashes, "_read_digest", None)
+    note = Note(folder / "out")
+    path = folder / "new"
+    path.write_bytes(b"one")  # just now
+    assert note.read(path) == b"one"
+    path.write_bytes(b"two")
+    assert note.file(path) == ("new", hashlib.sha256(b"one").hexdigest())
+    assert note.read(path) == b"two"
+    assert note.file(path) == ("new", hashlib.sha256(b"two").hexdigest())
+
+
+def test_a_result_is_not_what_was_read_in_its_place(folder: Path) -> None:
+    path = folder / "out/s.png"
+    path.write_bytes(b"old")
+    with Note(folder / "out") as note:
+        note.read(path)
+        current = origin(folder, note)
+        note.write(path, b"new", current)
+        assert note.standing(path, lambda: current).kind == "current"
 
 
 def test_a_line_names_what_a_result_was_made_from(folder: Path) -> None:

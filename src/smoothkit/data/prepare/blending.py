@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +30,7 @@ from smoothkit.ops.io import (
 )
 
 MAP_FILE = "map.txt"
+Reader = Callable[[Path], bytes]
 # Where pairs may be: made in the first, moved to the others.
 PAIR_FOLDERS = ("train", "val", "val_small")
 _REFUSED = {
@@ -250,25 +251,24 @@ def read_textures(paths: Sequence[Path]) -> list[np.ndarray]:
     return [grey_texture(read_8_bits(path)) for path in paths]
 
 
-def read_8_bits(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 BGR.
-
-    Raises:
-        DataError: it cannot be read, has transparency, is CMYK, or has 16 bits.
-    """
-    image = read_color(path)
+def read_8_bits(path: Path, read: Reader = read_bytes) -> np.ndarray:
+    """(H, W, 3) uint8 BGR; arguments and errors as for ``read_color``; 16 bits are refused."""
+    image = read_color(path, read)
     if image.dtype != np.uint8:
         raise DataError(f"{path}: must have 8 bits per channel, got 16. Convert it.")
     return image
 
 
-def read_color(path: Path) -> np.ndarray:
+def read_color(path: Path, read: Reader = read_bytes) -> np.ndarray:
     """(H, W, 3) uint8 or uint16 BGR.
+
+    Args:
+        read: gives the content of the file, as ``Note.read`` does.
 
     Raises:
         DataError: it cannot be read, has transparency, or is CMYK.
     """
-    data = read_bytes(path)
+    data = read(path)
     # In words of its own: decode_image names option keys, which data is not prepared with.
     if refusal := _REFUSED.get(decode_header(data, str(path)).kind):
         raise DataError(f"{path}: {refusal}")

@@ -11,11 +11,12 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads, of_shard
-from smoothkit.data.prepare.blending import read_color, refuse_twins
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.origin import Origin
+from smoothkit.data.prepare.blending import Reader, read_color, refuse_twins
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import apply_filter, check_filter, settings_of
-from smoothkit.ops.io import encode_image, to_float, to_uint8
+from smoothkit.ops.io import encode_image, read_bytes, to_float, to_uint8
 
 
 def make_smooth_gt(
@@ -53,42 +54,35 @@ def make_smooth_gt(
         raise DataError(f"{out_dir}: holds the photographs, which would be replaced. Give another.")
 
     out_dir, own = Path(out_dir), list(of_shard(paths, shard))
-    note = Note(out_dir)
-    origins = {
-        out_dir / f"{path.stem}.png": Origin(
-            {"photograph": note.file(path)},
-            settings={"filter": method, **settings_of(method), **settings},
-        )
-        for path in own
-    }
+    photos = {out_dir / f"{path.stem}.png": path for path in own}
+    note, noted = Note(out_dir), {"filter": method, **settings_of(method), **settings}
+
+    def origin(target: Path) -> Origin:
+        return Origin({"photograph": note.file(photos[target])}, settings=noted)
+
     advice = "Give another folder, or --overwrite to replace what is there."
-    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    due = note.due(photos, origin, is_all=overwrite, what_to_do=advice)
     remove_leftovers(out_dir)
 
-    def make(path: Path) -> str | None:
-        target = out_dir / f"{path.stem}.png"
+    def make(target: Path) -> str | None:
         if target not in due:
             return None
         try:
-            photo = read_photo(path)
+            photo = read_photo(photos[target], note.read)
         except DataError as error:
             return str(error)
         content = encode_image(apply_filter(method, photo, settings))
-        note.write(target, content, origins[target])
+        note.write(target, content, origin(target))
         return None
 
     def finished() -> Iterator[tuple[Path, str | None]]:
         with note:
-            yield from zip(own, in_threads(make, own, workers), strict=True)
+            yield from zip(own, in_threads(make, list(photos), workers), strict=True)
 
     return finished()
 
 
-def read_photo(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 BGR.
-
-    Raises:
-        DataError: it cannot be read, has transparency, or is CMYK.
-    """
-    image = read_color(path)
+def read_photo(path: Path, read: Reader = read_bytes) -> np.ndarray:
+    """(H, W, 3) uint8 BGR; arguments and errors as for ``read_color``."""
+    image = read_color(path, read)
     return image if image.dtype == np.uint8 else to_uint8(to_float(image))

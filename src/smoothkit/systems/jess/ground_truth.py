@@ -19,9 +19,10 @@ from typing import Any
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import link_or_copy, read_json, write_json
 from smoothkit.core.parallel import in_threads, of_shard
+from smoothkit.data.origin import Origin
 from smoothkit.data.prepare.blending import refuse_twins
 from smoothkit.data.prepare.filtering import read_photo
-from smoothkit.data.provenance import Note, Origin, told
+from smoothkit.data.provenance import Note, refuse, told
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_bytes, write_image
@@ -72,7 +73,8 @@ def choose_ground_truths(
     if overwrite:
         for target in targets:
             target.unlink(missing_ok=True)
-    note.refuse_unknown(targets, "Give another folder, or --overwrite to replace what is there.")
+    advice = "Give another folder, or --overwrite to replace what is there."
+    refuse(filter(note.is_unknown, targets), advice)
     finish = partial(_finish, out_dir=out_dir, candidates=candidates, note=note)
     with note:
         yield from zip(own, in_threads(finish, own, workers), strict=True)
@@ -103,14 +105,17 @@ def _finish(
     target = _target(out_dir, path)
     selection = out_dir / "selection" / f"{path.stem}.json"
     grid = [candidate.label for candidate in candidates]
+
+    def origin() -> Origin:
+        return Origin({"photograph": note.file(path)}, settings={"grid": grid})
+
     try:
-        photo = read_photo(path)
-        origin = Origin({"photograph": note.file(path)}, settings={"grid": grid})
+        standing = note.standing(target, origin)
+        if standing.kind == "current" and selection.exists():
+            return None
+        photo = read_photo(path, note.read)
     except DataError as error:
         return str(error)
-    standing = note.standing(target, origin)
-    if standing.kind == "current" and selection.exists():
-        return None
     for line in told([standing], target):
         log.info("%s", line)
     folder = out_dir / "candidates" / path.stem
@@ -125,7 +130,7 @@ def _finish(
     write_json(selection, {"photograph": path.name, "best": best, "candidates": rows})
     # Last: where it is current, so is all else.
     content = read_bytes(folder / f"{best}.png")
-    digest = note.claim(target, content, origin)
+    digest = note.claim(target, content, origin())
     link_or_copy(folder / f"{best}.png", target)
     note.keep(target, digest)
     return None

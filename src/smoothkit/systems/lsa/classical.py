@@ -13,7 +13,8 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.origin import Origin
+from smoothkit.data.provenance import Note
 from smoothkit.ops.io import encode_image, to_float, to_uint16
 from smoothkit.systems.lsa.foreground import numba_alone
 from smoothkit.systems.lsa.triples import Triple, Triples
@@ -60,17 +61,18 @@ def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterato
     method, out_dir = METHODS[name], Path(out_dir)
     note = Note(out_dir)
     files = {out_dir / f"{Path(file).stem}.png": file for file in triples.names}
-    origins = {
-        path: Origin(triples.sources(file, note), settings={"method": name})
-        for path, file in files.items()
-    }
-    due = note.due(origins, what_to_do="Move it away, or give another folder.")
+
+    def origin(path: Path) -> Origin:
+        return Origin(triples.sources(files[path], note), settings={"method": name})
+
+    due = note.due(files, origin, what_to_do="Move it away, or give another folder.")
     remove_leftovers(out_dir)
 
     def make(path: Path) -> Path:
         if path in due:
+            made_from = origin(path)  # first: of what is read, not of what it becomes meanwhile
             matte = encode_image(to_uint16(_estimated(name, method, triples.read(files[path]))))
-            note.write(path, matte, origins[path])
+            note.write(path, matte, made_from)
         return path
 
     def finished() -> Iterator[Path]:

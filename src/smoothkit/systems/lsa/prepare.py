@@ -18,11 +18,12 @@ from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.origin import Origin
 from smoothkit.data.protocols import by_stem
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
 from smoothkit.models.load import device_called
-from smoothkit.ops.io import encode_image, read_image
+from smoothkit.ops.io import encode_image
 from smoothkit.ops.tensor import to_tensor
 from smoothkit.systems.lsa.foreground import estimate_foreground, multilevel_estimator
 from smoothkit.systems.lsa.mattes import check_size, plane_of
@@ -91,14 +92,17 @@ def reestimate_foregrounds(
             raise DataError(f"{out_dir}: holds the images to read. Give another folder.")
     targets = {stem: out_dir / f"{stem}.png" for stem in foregrounds}
     note = Note(out_dir)
-    origins = {}
-    for stem in foregrounds.keys() & alphas.keys():
+
+    def origin(target: Path) -> Origin:
+        stem = target.stem
         files = {"foreground": note.file(foregrounds[stem]), "alpha": note.file(alphas[stem])}
-        origins[targets[stem]] = Origin(files, settings=asdict(recipe))
+        return Origin(files, settings=asdict(recipe))
+
     advice = "Give another folder, or overwrite what is there."
-    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    paired = [path for stem, path in targets.items() if stem in alphas]
+    due = note.due(paired, origin, is_all=overwrite, what_to_do=advice)
     remove_leftovers(out_dir)
-    missing = [stem for stem, path in targets.items() if path in due or path not in origins]
+    missing = [stem for stem, path in targets.items() if path in due or stem not in alphas]
     workers = min(workers or usable_cpus(), len(missing) or 1)
     threads = torch.get_num_threads()
     # An accelerator has one image at a time, while files are read and written beside it.
@@ -107,14 +111,14 @@ def reestimate_foregrounds(
     def make(stem: str) -> Path | DataError:
         """The file written, or what is wrong."""
         try:
-            foreground, alpha = _read_pair(foregrounds[stem], alphas.get(stem), alpha_dir)
+            foreground, alpha = _read_pair(foregrounds[stem], alphas.get(stem), alpha_dir, note)
         except DataError as error:
             return error
         torch.set_num_threads(max(1, threads // workers))  # of this thread
         with turn:
             result = recipe.apply(foreground, alpha, chosen)
         content = encode_image(result, name=str(targets[stem]))
-        note.write(targets[stem], content, origins[targets[stem]])
+        note.write(targets[stem], content, origin(targets[stem]))
         return targets[stem]
 
     return _finished(make, missing, workers, note)
@@ -185,13 +189,13 @@ def _by_stem(folder: str | Path) -> dict[str, Path]:
 
 
 def _read_pair(
-    path: Path, alpha_path: Path | None, alpha_dir: str | Path
+    path: Path, alpha_path: Path | None, alpha_dir: str | Path, note: Note
 ) -> tuple[np.ndarray, np.ndarray]:
     """A foreground (H, W, 3) and its alpha (H, W)."""
     if alpha_path is None:
         raise DataError(f"{path}: has no alpha. Put one called '{path.stem}' into {alpha_dir}.")
-    foreground = read_image(path, alpha="drop")
-    alpha = plane_of(read_image(alpha_path, mode="whole"), str(alpha_path))
+    foreground = note.image(path, alpha="drop")
+    alpha = plane_of(note.image(alpha_path, "whole"), str(alpha_path))
     check_size(str(alpha_path), alpha.shape, str(path), foreground.shape)
     return foreground, alpha
 

@@ -8,8 +8,9 @@ hash of the files that each is made from.
 from __future__ import annotations
 
 import sys
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,13 +18,15 @@ from tqdm import tqdm
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.origin import Origin
 from smoothkit.data.protocols import by_stem
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.provenance import Note, Writer
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import (
+    decode_header,
+    decode_image,
     encode_image,
     kind_fault,
-    read_bytes,
     read_header,
     read_image,
 )
@@ -83,16 +86,21 @@ def build_test_set(
     check_is_folder(out_dir)
     plans = _planned(sources, per_foreground, workers)
     note = Note(out_dir)
-    origins = _origins(plans, out_dir, note, workers)
+    files = _files(plans, out_dir)
+
+    def origin(target: Path) -> Origin:
+        return Origin({role: note.file(path) for role, path in files[target].items()})
+
     advice = "Give another folder, or --overwrite to replace what is there."
-    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    due = note.due(files, origin, is_all=overwrite, what_to_do=advice)
+    write = Writer(note, origin, due)
     for folder in (MERGED, ALPHAS, TRIMAPS):
         remove_leftovers(out_dir / folder)
     total = sum(len(plan.names) for plan in plans)
     made = 0
     with note, tqdm(total=total, unit="image", disable=not sys.stderr.isatty()) as progress:
         for plan in plans:
-            for is_made in _built(plan, out_dir, _Writer(note, origins, due), workers):
+            for is_made in _built(plan, out_dir, write, workers):
                 made += is_made
                 progress.update()
     return made
@@ -194,64 +202,48 @@ def _by_stem(folder: str | Path) -> dict[str, Path]:
     return {stem: Path(folder) / name for stem, name in names.items()}
 
 
-@dataclass(frozen=True)
-class _Writer:
-    """Writes the results that are due, each with its origin."""
-
-    note: Note
-    origins: Mapping[Path, Origin]
-    due: Container[Path]
-
-    def __call__(self, target: Path, content: bytes) -> None:
-        self.note.write(target, content, self.origins[target])
-
-
-def _origins(
-    plans: Sequence[_Plan], out_dir: Path, note: Note, workers: int | None
-) -> dict[Path, Origin]:
-    """What each file is made from."""
-    used = {path for p in plans for path in (p.fg, p.alpha, *p.backgrounds, *p.trimaps)}
-    files = dict(zip(used, in_threads(note.file, list(used), workers), strict=True))
-    origins: dict[Path, Origin] = {}
+def _files(plans: Sequence[_Plan], out_dir: Path) -> dict[Path, dict[str, Path]]:
+    """By result, the files that it is made from."""
+    files: dict[Path, dict[str, Path]] = {}
     for plan in plans:
-        alpha = {"alpha": files[plan.alpha]}
-        both = {"foreground": files[plan.fg], **alpha}
-        for k, name in enumerate(plan.names):
-            background = {"background": files[plan.backgrounds[k]]}
-            origins[out_dir / MERGED / f"{name}.png"] = Origin({**both, **background})
-            origins[out_dir / ALPHAS / f"{name}.png"] = Origin(alpha)
+        alpha = {"alpha": plan.alpha}
+        for name, background in zip(plan.names, plan.backgrounds, strict=True):
+            merged = {"foreground": plan.fg, **alpha, "background": background}
+            files[out_dir / MERGED / f"{name}.png"] = merged
+            files[out_dir / ALPHAS / f"{name}.png"] = alpha
         for name, trimap in zip(plan.names, plan.trimaps, strict=False):
-            origins[out_dir / TRIMAPS / f"{name}.png"] = Origin({"trimap": files[trimap]})
-    return origins
+            files[out_dir / TRIMAPS / f"{name}.png"] = {"trimap": trimap}
+    return files
 
 
-def _built(plan: _Plan, out_dir: Path, write: _Writer, workers: int | None) -> Iterator[bool]:
+def _built(plan: _Plan, out_dir: Path, write: Writer, workers: int | None) -> Iterator[bool]:
     """Write the files of one foreground; for each of its images, whether it is new."""
+    note = write.note
     for folder, found in ((ALPHAS, [plan.alpha] * len(plan.names)), (TRIMAPS, plan.trimaps)):
         for name, source in zip(plan.names, found, strict=False):
-            target = out_dir / folder / f"{name}.png"
-            if target in write.due:
-                write(target, _grey_png(source))
+            write(out_dir / folder / f"{name}.png", partial(_grey_png, source, note))
     merged = {
         out_dir / MERGED / f"{n}.png": bg
         for n, bg in zip(plan.names, plan.backgrounds, strict=True)
     }
     if not any(target in write.due for target in merged):
         return (False for _ in merged)
-    alpha = plane_of(read_image(plan.alpha, mode="whole"), str(plan.alpha))
-    foreground = Foreground(read_image(plan.fg, alpha="drop", cmyk="convert"), alpha)
+    alpha = plane_of(note.image(plan.alpha, "whole"), str(plan.alpha))
+    foreground = Foreground(note.image(plan.fg, alpha="drop", cmyk="convert"), alpha)
+
+    def content(background: Path) -> bytes:
+        pixels = note.image(background, alpha="drop", cmyk="convert")
+        return encode_image(foreground.over(pixels))
 
     def make(target: Path) -> bool:
-        if target in write.due:
-            background = read_image(merged[target], alpha="drop", cmyk="convert")
-            write(target, encode_image(foreground.over(background)))
-        return target in write.due
+        return write(target, partial(content, merged[target]))
 
     return in_threads(make, list(merged), workers)
 
 
-def _grey_png(source: Path) -> bytes:
+def _grey_png(source: Path, note: Note) -> bytes:
     """A matte or trimap as the content of a PNG file: as it is, where it is one already."""
-    if source.suffix.lower() == ".png" and read_header(source).kind == "grey":
-        return read_bytes(source)
-    return encode_image(plane_of(read_image(source, mode="whole"), str(source)))
+    data = note.read(source)
+    if source.suffix.lower() == ".png" and decode_header(data, str(source)).kind == "grey":
+        return data
+    return encode_image(plane_of(decode_image(data, str(source), "whole"), str(source)))

@@ -14,10 +14,11 @@ import numpy as np
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads
+from smoothkit.data.origin import Origin
 from smoothkit.data.protocols import by_stem
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
-from smoothkit.ops.io import encode_image, read_image
+from smoothkit.ops.io import encode_image
 from smoothkit.systems.lsa.mattes import plane_of, to_8_bits
 from smoothkit.systems.lsa.outputs import check_is_folder, without_faults
 from smoothkit.systems.lsa.trimap import (
@@ -146,12 +147,13 @@ def make_trimaps(
     names = by_stem([path.name for path in image_files(source_dir)], str(source_dir))
     sources = {out_dir / f"{stem}.png": Path(source_dir) / name for stem, name in names.items()}
     note = Note(out_dir)
-    origins = {
-        target: Origin({rule.kind: note.file(source)}, settings=rule.described(target.stem))
-        for target, source in sources.items()
-    }
+
+    def origin(target: Path) -> Origin:
+        file = note.file(sources[target])
+        return Origin({rule.kind: file}, settings=rule.described(target.stem))
+
     advice = "Give another folder, or --overwrite to replace what is there."
-    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    due = note.due(sources, origin, is_all=overwrite, what_to_do=advice)
     remove_leftovers(out_dir)
 
     def make(target: Path) -> tuple[Path, str | None] | DataError:
@@ -159,12 +161,12 @@ def make_trimaps(
             return target, None
         source = sources[target]
         try:
-            image = plane_of(read_image(source, mode="whole"), str(source))
+            image = plane_of(note.image(source, "whole"), str(source))
             refuse_labels(image, str(source), "0 to 255")
         except DataError as error:
             return error
         trimap = rule.trimap(to_8_bits(image), target.stem)
-        note.write(target, encode_image(trimap), origins[target])
+        note.write(target, encode_image(trimap), origin(target))
         return target, _odd(trimap, rule)
 
     def finished() -> Iterator[tuple[Path, str | None]]:

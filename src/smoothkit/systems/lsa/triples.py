@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from smoothkit.core.errors import DataError, Fault, OptionError
+from smoothkit.data.origin import File
 from smoothkit.data.protocols import by_stem
-from smoothkit.data.provenance import File, Note
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, kind_fault
 from smoothkit.systems.lsa.mattes import check_size, partners, plane_of
