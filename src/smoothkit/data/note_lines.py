@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from smoothkit.data.file_hashes import Stamp, stamp_of
 
 Line = Mapping[str, Any]
 _OF_RESULTS = ("hash", "inputs", "weights", "settings")
@@ -20,3 +22,38 @@ def parsed(text: bytes) -> Line | None:
         return {"file": line["file"], "stamp": (size, changed, inode), "hash": line["hash"]}
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def compacted(
+    texts: Sequence[bytes], settled: Mapping[str, str], is_there: Callable[[str], bool]
+) -> list[bytes]:
+    """The lines that still count.
+
+    Those of a result that is not there go, and those of a file that is not as it was. Of a result
+    the last line is enough where it is known to be the one of what is there: where a run was cut
+    short, what is there is of an earlier one.
+
+    Args:
+        settled: by result that is there, its hash, as far as known.
+        is_there: of a result.
+    """
+    lines = [parsed(text) for text in texts]
+    last = {_owner(line): number for number, line in enumerate(lines) if line}
+
+    def counts(line: Line) -> bool:
+        newest = lines[last[_owner(line)]]
+        assert newest is not None
+        is_newest = newest is line
+        if "file" in line:
+            stamp: Stamp = line["stamp"]
+            return is_newest and stamp_of(line["file"]) == stamp
+        if newest["hash"] == settled.get(line["result"]):
+            return is_newest
+        return is_there(line["result"])
+
+    return [text for text, line in zip(texts, lines, strict=True) if line and counts(line)]
+
+
+def _owner(line: Line) -> tuple[str, str]:
+    kind = "result" if "result" in line else "file"
+    return kind, line[kind]

@@ -7,6 +7,11 @@ killed between the two leaves a line whose hash no file has, which claims nothin
 
 Lines of a second kind keep the hashes of files with size, modification time and inode, so that
 files that have not changed are not read again.
+
+The note is flushed to disk at the end of a run, not with each line, which would take longer than
+many a result: after a power cut there may be results that no note tells of, which are refused, not
+believed. A note of which more than half no longer counts is then rewritten, unless another process
+adds to it.
 """
 
 from __future__ import annotations
@@ -15,7 +20,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +35,7 @@ from smoothkit.core.files import as_json, write_bytes
 from smoothkit.core.line_files import LineFile
 from smoothkit.core.made_with import program
 from smoothkit.data.file_hashes import FileHashes, digest_of
-from smoothkit.data.note_lines import Line, parsed
+from smoothkit.data.note_lines import Line, compacted, parsed
 from smoothkit.data.origin import File, Origin, difference
 from smoothkit.data.store import FolderStore, ImageStore
 from smoothkit.ops.io import Alpha, Cmyk, Mode, decode_image, is_whole_png, read_bytes, read_image
@@ -76,12 +81,13 @@ class Note:
         self.folder = Path(folder)
         self._results: dict[str, list[Line]] = {}
         self._hashes = FileHashes()
+        self._settled: dict[str, str] = {}
         self._lock = threading.Lock()
         path = self.folder / NOTE
         lines = read_bytes(path).splitlines() if path.exists() else []
         for line in lines:
             self._take(parsed(line))
-        self._file = LineFile(path)
+        self._file, self._num_lines = LineFile(path), len(lines)
 
     def __enter__(self) -> Note:
         return self
@@ -102,7 +108,8 @@ class Note:
                 if lines and self._file.path.exists():
                     self._append(*lines)
             finally:
-                self._file.close()
+                counting = len(self._results) + len(self._hashes)
+                self._file.close(self._compacted if self._num_lines > 2 * counting else None)
 
     def file(self, path: str | Path) -> File:
         """Name and hash of a file: of what ``read`` gave, else of what is there now.
@@ -154,6 +161,7 @@ class Note:
             return Standing("outdated", _DAMAGED) if _is_damaged(path) else _UNKNOWN
         if lines[-1]["hash"] != digest:
             return Standing("outdated", _CUT_SHORT)
+        self._settled[self._name(path)] = digest
         why = difference(lines[-1], origin())
         return Standing("outdated", why) if why else Standing("current")
 
@@ -216,6 +224,7 @@ class Note:
     def keep(self, path: Path, digest: str) -> None:
         """Keep the hash of a result that was just written, so that it is not read for it."""
         self._hashes.keep(path, digest)
+        self._settled[self._name(path)] = digest
 
     def _name(self, path: Path) -> str:
         inside, text = f"{self.folder}{os.sep}", str(path)
@@ -236,6 +245,10 @@ class Note:
         """Add lines in one write: other processes may do the same."""
         text = "".join(as_json(line) + "\n" for line in lines)
         self._file.add(text.encode(errors="surrogatepass"))  # of names that are not UTF-8
+        self._num_lines += len(lines)
+
+    def _compacted(self, texts: Sequence[bytes]) -> list[bytes]:
+        return compacted(texts, self._settled, lambda name: (self.folder / name).exists())
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,55 @@ def test_a_result_is_not_what_was_read_in_its_place(folder: Path) -> None:
         assert note.standing(path, lambda: current).kind == "current"
 
 
+def result_lines(folder: Path) -> list[dict]:
+    lines = map(json.loads, (folder / "out" / NOTE).read_text().splitlines())
+    return [line for line in lines if "result" in line]
+
+
+def make_often(folder: Path, times: int = 6) -> None:
+    path = folder / "out/sub/r.png"
+    for number in range(times):
+        with Note(folder / "out") as note:
+            note.write(path, b"result", origin(folder, note, lam=number))
+
+
+def test_a_note_of_lines_that_no_longer_count_is_rewritten(folder: Path) -> None:
+    with Note(folder / "out") as note:
+        for name in ("gone.png", "kept.png"):
+            note.write(folder / "out" / name, name.encode(), origin(folder, note))
+    (folder / "out/gone.png").unlink()
+    make_often(folder, 12)
+    lines = result_lines(folder)
+    assert len(lines) < 8
+    assert {line["result"] for line in lines} == {"sub/r.png", "kept.png"}
+    assert lines[-1]["by"].startswith("smoothkit ")
+    assert standing(folder, lam=11).kind == "current"
+    with Note(folder / "out") as note:
+        assert not note.is_unknown(folder / "out/kept.png")
+
+
+def test_a_rewritten_note_keeps_what_a_run_that_was_cut_short_had(folder: Path) -> None:
+    path = folder / "out/sub/r.png"
+    with Note(folder / "out") as note:
+        note.claim(path, b"never written", origin(folder, note, lam=9))
+        for number in range(20):
+            note.write(folder / "out/s.png", b"s", origin(folder, note, lam=number))
+    assert sum(line["result"] == "s.png" for line in result_lines(folder)) == 1
+    found = standing(folder)
+    assert (found.kind, found.why) == ("outdated", "a run was cut short")
+
+
+def test_a_note_that_another_run_adds_to_is_not_rewritten(folder: Path) -> None:
+    path = folder / "out/s.png"
+    with Note(folder / "out") as other:
+        other.write(path, b"s", origin(folder, other))
+        make_often(folder)
+        assert len(result_lines(folder)) == 8
+        other.write(path, b"t", origin(folder, other))
+    with Note(folder / "out") as note:
+        assert not note.is_unknown(path)
+
+
 def test_a_line_names_what_a_result_was_made_from(folder: Path) -> None:
     line = json.loads((folder / "out" / NOTE).read_text().splitlines()[0])
     assert line["result"] == "sub/r.png"
