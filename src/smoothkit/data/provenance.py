@@ -248,7 +248,7 @@ class Note:
         self._num_lines += len(lines)
 
     def _compacted(self, texts: Sequence[bytes]) -> list[bytes]:
-        return compacted(texts, self._settled, lambda name: (self.folder / name).exists())
+        return compacted(texts, self._settled)
 
 
 @dataclass(frozen=True)
