@@ -1,7 +1,8 @@
 """Blend textures with ground truths into training pairs, edge maps and a map of numbers.
 
 OUT_DIR gets train/<t * N + b>.png (ground truth b left, with texture t right; N ground truths, both
-in name order), edge/<b>.png and map.txt. A run that was cut short goes on where it stopped.
+in name order), edge/<b>.png and map.txt. A second run makes only what is missing or was made from
+other images, and removes what it no longer makes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.blending import blend_folder
 
@@ -21,7 +23,7 @@ def main() -> int:
     )
     parser.add_argument("--tx_dir", required=True, help="folder of textures")
     parser.add_argument("--bg_dir", required=True, help="folder of ground truths")
-    parser.add_argument("--out_dir", required=True, help="empty, or that of an earlier run")
+    parser.add_argument("--out_dir", required=True, help="gets the results")
     parser.add_argument(
         "--edge_channel",
         choices=["blue", "gray"],
@@ -33,7 +35,11 @@ def main() -> int:
     parser.add_argument(
         "--shard", default="1/1", metavar="I/N", help="this machine's part: the I-th of N"
     )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
+    setup_logging()
     count = blend_folder(
         args.tx_dir,
         args.bg_dir,
@@ -42,6 +48,7 @@ def main() -> int:
         map_file=args.map_file,
         workers=args.workers,
         shard=parse_shard(args.shard),
+        overwrite=args.overwrite,
     )
     print(f"{args.out_dir}: {count} pairs written")
     return 0

@@ -12,6 +12,7 @@ import sys
 
 from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.systems.csgis.samples import make_sample_voc
 
 
@@ -27,7 +28,7 @@ def main() -> int:
         metavar="DIR",
         help="folders of images, which get classes in common",
     )
-    parser.add_argument("--out_dir", required=True, help="empty, or that of an earlier run")
+    parser.add_argument("--out_dir", required=True, help="gets the results")
     parser.add_argument(
         "--num_classes",
         type=whole_number(2),
@@ -36,7 +37,11 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=whole_number(0), default=0, help="default: %(default)s")
     parser.add_argument("--workers", type=whole_number(1), help="threads; default: one a core")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
+    setup_logging()
     if args.num_classes > 255:
         parser.error(f"--num_classes: must be at most 255, got {args.num_classes}")
     shares = make_sample_voc(
@@ -45,6 +50,7 @@ def main() -> int:
         num_classes=args.num_classes,
         seed=args.seed,
         workers=args.workers,
+        overwrite=args.overwrite,
     )
     told = ", ".join(f"{number} {share:.0%}" for number, share in enumerate(shares))
     print(f"{args.out_dir}: {len(shares)} classes ({told})")

@@ -3,7 +3,8 @@
 OUT_DIR gets train, val and val_small with pairs <t * N + b>.png (ground truth b left, with texture
 t right; N ground truths), gt, edge, seg and over with <b>.png, and map.txt with the number b of
 each image. Without --gt_dir and --over_dir, photographs are filtered into ground truths and
-over-smoothed images. A run that was cut short goes on where it stopped.
+over-smoothed images. A second run makes only what is missing or was made from other images or
+with other settings, and removes what it no longer makes.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 
 from smoothkit.cli.arguments import Gather, fraction, whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.ops.filters import describe_filters
 from smoothkit.ops.labels import IGNORE
 from smoothkit.systems.csgis.over_smoothed import STRONG_FILTERS
@@ -32,9 +34,13 @@ def main() -> int:
     )
     add_sources(parser)
     add_recipe(parser)
-    parser.add_argument("--out_dir", required=True, help="empty, or that of an earlier run")
+    parser.add_argument("--out_dir", required=True, help="gets the results")
     parser.add_argument("--workers", type=whole_number(1), help="threads; default: one a core")
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
+    )
     args = parser.parse_args()
+    setup_logging()
     if args.gt_dir and args.gt_filter:
         parser.error("--gt_filter: makes ground truths, which --gt_dir gives; leave one out")
     if args.over_dir and args.over_filters:
@@ -65,6 +71,7 @@ def main() -> int:
         recipe,
         workers=args.workers,
         warn=partial(print, file=sys.stderr),
+        overwrite=args.overwrite,
     )
     tell(args.out_dir, made)
     if made.left_out:

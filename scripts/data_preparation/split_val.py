@@ -10,7 +10,7 @@ import sys
 
 from smoothkit.cli.arguments import fraction
 from smoothkit.cli.process import run_command
-from smoothkit.data.prepare.blending import split_val
+from smoothkit.data.prepare.splitting import split_val
 
 
 def main() -> int:

@@ -63,16 +63,37 @@ def test_photographs_lead_to_voc_smooth_and_its_evaluation(
     assert "ssim 1.0000" in capsys.readouterr().out
 
 
-def test_a_second_run_writes_nothing_and_other_settings_are_refused(
+def test_a_second_run_writes_nothing_and_other_settings_make_things_anew(
     run_script, small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_script(MAKE, f"{FOLDERS} {FILTERS}") == 0
     assert run_script(MAKE, f"{FOLDERS} {FILTERS}") == 0
     assert capsys.readouterr().out.count(", 3 written now\n") == 1
-    assert run_script(MAKE, f"{FOLDERS} {FILTERS} --edge_channel gray") == 2
-    told = "out: has pairs made from other settings. Give an empty folder, or the former "
-    told += "settings (edge_channel blue)."
-    assert capsys.readouterr().err.strip() == told
+    assert run_script(MAKE, f"{FOLDERS} {FILTERS} --edge_channel gray") == 0
+    told = "out: 3 results are made anew; what changed: settings (edge_channel blue, now gray)."
+    assert told in capsys.readouterr().err
+    assert run_script(MAKE, f"{FOLDERS} {FILTERS} --num_gt 2") == 0
+    assert " images are removed; an earlier run made what " in capsys.readouterr().err
+    assert len(list(Path("out").glob("*/*.png"))) == 10
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "own"),
+    [
+        (MAKE, f"{FOLDERS} {FILTERS}", "out/train/0.png"),
+        (VOC, "--photo_dir voc/JPEGImages --out_dir out", "out/SegmentationClass/a.png"),
+    ],
+)
+def test_files_without_a_note_are_replaced_on_demand_only(
+    run_script, small: Path, capsys: pytest.CaptureFixture[str], script, arguments, own
+) -> None:
+    write_image(own, np.zeros((3, 3, 3), np.uint8))
+    assert run_script(script, arguments) == 2
+    told = f"{own}: is there already, and no note tells what it was made from. Give another folder"
+    assert capsys.readouterr().err.strip().startswith(told)
+    assert read_image(own).shape == (3, 3, 3)
+    assert run_script(script, f"{arguments} --overwrite") == 0
+    assert read_image(own).shape[0] == 16
 
 
 def test_what_was_made_serves_as_given_images_with_its_map(run_script, small: Path) -> None:
@@ -85,7 +106,7 @@ def test_what_was_made_serves_as_given_images_with_its_map(run_script, small: Pa
     given = "--gt_dir gt --over_dir over --map_file out/map.txt --out_dir again"
     assert run_script(MAKE, f"--voc_dir voc --tx_dir tx {given}") == 0
     for path in Path("out").rglob("*.*"):
-        if path.suffix != ".json":
+        if path.suffix not in (".json", ".jsonl"):
             assert path.read_bytes() == Path("again", path.relative_to("out")).read_bytes()
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from smoothkit.data.prepare.blending import blend_folder, split_val
+from smoothkit.data.prepare.blending import blend_folder
+from smoothkit.data.prepare.splitting import split_val
 
 
 def make_sps(root: Path) -> None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from smoothkit.core.files import write_bytes
+from smoothkit.data.provenance import NOTE
 from smoothkit.ops.io import write_image
 from smoothkit.ops.labels import encode_labels
 from smoothkit.systems.csgis.plan import Recipe
@@ -54,13 +55,16 @@ def write_voc(root: Path) -> None:
         write_image(root / f"tx/{name}.png", pixels(name, (5, 4)))
 
 
-def make(root: Path, recipe: Recipe = QUICK, out: str = "out", **chosen: Any) -> Summary:
+def make(
+    root: Path, recipe: Recipe = QUICK, out: str = "out", overwrite: bool = False, **chosen: Any
+) -> Summary:
     sources = Sources(root / "voc", root / "tx", **chosen)
-    return make_voc_smooth(sources, root / out, recipe, workers=1)
+    return make_voc_smooth(sources, root / out, recipe, workers=1, overwrite=overwrite)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    """All files but notes."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != NOTE)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
-from typing import Any
 
 from smoothkit.cli.arguments import add_pictures
 
@@ -29,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Filter; 2 if an image could not be used."""
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
-    from smoothkit.ops.filters import apply_filter, check_filter, parse_setting
+    from smoothkit.ops.filters import apply_filter, check_filter, noted_filter, parse_setting
 
     setup_logging()
     settings = dict(parse_setting(text) for text in args.settings)
@@ -37,12 +35,5 @@ def run(args: argparse.Namespace) -> int:
     return pictures.run(
         args,
         lambda image: apply_filter(args.name, image, settings),
-        settings={"filter": args.name, **_complete(args.name, settings)},
+        settings=noted_filter(args.name, settings),
     )
-
-
-def _complete(name: str, settings: Mapping[str, float]) -> dict[str, Any]:
-    """The settings of a filter with its defaults, which another version may have changed."""
-    from smoothkit.ops.filters import settings_of
-
-    return {**settings_of(name), **settings}

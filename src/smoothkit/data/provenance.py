@@ -20,12 +20,12 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal
 
 import numpy as np
@@ -38,7 +38,16 @@ from smoothkit.data.file_hashes import FileHashes, digest_of
 from smoothkit.data.note_lines import Line, compacted, parsed
 from smoothkit.data.origin import File, Origin, difference
 from smoothkit.data.store import FolderStore, ImageStore
-from smoothkit.ops.io import Alpha, Cmyk, Mode, decode_image, is_whole_png, read_bytes, read_image
+from smoothkit.ops.io import (
+    SUFFIXES,
+    Alpha,
+    Cmyk,
+    Mode,
+    decode_image,
+    is_whole_png,
+    read_bytes,
+    read_image,
+)
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +55,7 @@ NOTE = ".smoothkit.jsonl"
 
 # Why results are made anew that nothing has changed for.
 _CUT_SHORT, _DAMAGED = "a run was cut short", "the file is damaged"
+_REASONS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,17 @@ class Note:
 
     Args:
         folder: of the results; those in folders inside belong to it.
+        same_as: by folder inside, the one that its results are noted as those of: they may be moved
+            between the two.
 
     Raises:
         DataError: the note is there and cannot be read.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(
+        self, folder: str | Path, *, same_as: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.folder, self._same_as = Path(folder), same_as
         self._results: dict[str, list[Line]] = {}
         self._hashes = FileHashes()
         self._settled: dict[str, str] = {}
@@ -152,7 +166,7 @@ class Note:
         """
         if not os.path.exists(path):
             return Standing("missing")
-        lines = self._results.get(self._name(path))
+        lines = self._results.get(self.name(path))
         if not lines:
             return _UNKNOWN
         digest = self._hashes.of(path)
@@ -161,7 +175,7 @@ class Note:
             return Standing("outdated", _DAMAGED) if _is_damaged(path) else _UNKNOWN
         if lines[-1]["hash"] != digest:
             return Standing("outdated", _CUT_SHORT)
-        self._settled[self._name(path)] = digest
+        self._settled[self.name(path)] = digest
         why = difference(lines[-1], origin())
         return Standing("outdated", why) if why else Standing("current")
 
@@ -208,7 +222,7 @@ class Note:
 
     def claim(self, path: Path, content: bytes, origin: Origin) -> str:
         """Note what a result is made from that is about to be written; the hash of its content."""
-        name, digest = self._name(path), digest_of(content)
+        name, digest = self.name(path), digest_of(content)
         line = {
             "result": name,
             "hash": digest,
@@ -224,14 +238,17 @@ class Note:
     def keep(self, path: Path, digest: str) -> None:
         """Keep the hash of a result that was just written, so that it is not read for it."""
         self._hashes.keep(path, digest)
-        self._settled[self._name(path)] = digest
+        self._settled[self.name(path)] = digest
 
-    def _name(self, path: Path) -> str:
+    def name(self, path: Path) -> str:
+        """What the note calls a result."""
         inside, text = f"{self.folder}{os.sep}", str(path)
-        if not text.startswith(inside) or os.pardir in text:
+        if text.startswith(inside) and os.pardir not in text:
+            text = text.removeprefix(inside)
+        else:
             text = os.path.relpath(path, self.folder)
-            return Path(text).as_posix()
-        return text.removeprefix(inside).replace(os.sep, "/")
+        top, slash, rest = text.replace(os.sep, "/").partition("/")
+        return f"{self._same_as.get(top, top)}{slash}{rest}"
 
     def _take(self, line: Line | None) -> None:
         if line is None:
@@ -262,7 +279,7 @@ class Writer:
 
     note: Note
     origin: Callable[[Path], Origin]
-    due: Container[Path]
+    due: Set[Path]
 
     def __call__(self, path: Path, content: Callable[[], bytes]) -> bool:
         """Write a result if it is due; True where it was.
@@ -278,14 +295,20 @@ class Writer:
 
 
 def told(standings: Iterable[Standing], folder: str | Path) -> list[str]:
-    """A line for each reason for which results are made anew, with their number."""
-    counts = Counter(s.why for s in standings if s.kind == "outdated")
+    """A line for each reason for which results are made anew, with their number; a few at most."""
+    reasons = Counter(s.why for s in standings if s.kind == "outdated").most_common()
     lines = []
-    for why, count in counts.items():
-        results = "1 result is" if count == 1 else f"{count} results are"
+    for why, count in reasons[:_REASONS_SHOWN]:
         reason = f"what changed: {why}" if why not in (_CUT_SHORT, _DAMAGED) else why
-        lines.append(f"{folder}: {results} made anew; {reason}.")
+        lines.append(f"{folder}: {_results(count)} made anew; {reason}.")
+    if more := reasons[_REASONS_SHOWN:]:
+        rest = sum(count for _, count in more)
+        lines.append(f"{folder}: {_results(rest)} made anew for {len(more)} more such reasons.")
     return lines
+
+
+def _results(count: int) -> str:
+    return "1 result is" if count == 1 else f"{count} results are"
 
 
 def refuse(unknown: Iterable[Path], what_to_do: str) -> None:
@@ -304,6 +327,8 @@ def refuse(unknown: Iterable[Path], what_to_do: str) -> None:
 
 
 def _is_damaged(path: Path) -> bool:
+    if path.suffix.lower() not in SUFFIXES:
+        return False
     if path.suffix.lower() == ".png" and not is_whole_png(path):
         return True
     try:

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.data.prepare.blending import blend_folder, image_files, read_map, split_val
+from smoothkit.data.prepare.blending import blend_folder, image_files
 from smoothkit.data.prepare.filtering import make_smooth_gt
+from smoothkit.data.prepare.numbering import read_map
+from smoothkit.data.prepare.splitting import split_val
+from smoothkit.data.provenance import NOTE
 from smoothkit.ops.blend import blend, edge_map, training_pair
 from smoothkit.ops.filters import l0
 from smoothkit.ops.io import read_image, to_float, to_uint8, write_image
@@ -43,7 +48,7 @@ def blended(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != NOTE)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
@@ -99,11 +104,138 @@ def test_pairs_moved_to_validation_are_not_made_again(blended: Path) -> None:
     assert len(moved) == len(list((out / "train").iterdir())) == 3
 
 
-@pytest.mark.parametrize("changed", ["tx/wood.png", "gt/a.png", "gt/new.png"])
-def test_folder_made_from_other_images_is_refused(blended: Path, changed: str) -> None:
+def reblended(root: Path, **options) -> int:
+    """Blends again, and compares with what is blended into an empty folder."""
+    count = blend_folder(root / "tx", root / "gt", root / "out", **options)
+    blend_folder(root / "tx", root / "gt", root / "fresh", **options)
+    assert contents(root / "out") == contents(root / "fresh")
+    return count
+
+
+@pytest.mark.parametrize(
+    ("changed", "anew", "told"),
+    [
+        ("tx/wood.png", 3, "3 results are made anew; what changed: texture wood.png."),
+        ("gt/a.png", 2, "3 results are made anew; what changed: ground truth a.png."),
+        (
+            "gt/new.png",
+            6,
+            "2 results are made anew; what changed: ground truth ü.png, now new.png.",
+        ),
+    ],
+)
+def test_pairs_of_other_images_are_made_anew_and_that_is_told(
+    blended: Path, caplog, changed: str, anew: int, told: str
+) -> None:
+    caplog.set_level("INFO")
     write_image(blended / changed, np.zeros((12, 10, 3), np.uint8))
-    with pytest.raises(DataError, match=r"out: has pairs made from other images. Give an empty"):
+    assert reblended(blended) == anew
+    assert told in caplog.text
+
+
+def test_another_edge_channel_makes_the_edges_anew(blended: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    assert reblended(blended, edge_channel="gray") == 0
+    told = "out: 3 results are made anew; what changed: settings (edge_channel blue, now gray)."
+    assert told in caplog.text
+
+
+def test_pairs_of_a_smaller_set_are_removed_and_that_is_told(blended: Path, caplog) -> None:
+    caplog.set_level("INFO")
+    split_val(blended / "out/train", blended / "out/val", fraction=0.5)
+    (blended / "tx/wood.png").unlink()
+    count = blend_folder(blended / "tx", blended / "gt", blended / "out")
+    assert count == 0
+    left = contents(blended / "out")
+    assert sorted(name.rpartition("/")[2] for name in left if name[0] in "tv") == [
+        "0.png",
+        "1.png",
+        "2.png",
+    ]
+    told = "out: 3 images are removed; an earlier run made what these images and settings do not."
+    assert told in caplog.text
+
+
+@pytest.mark.parametrize("name", ["train/own.png", "val/99.png", "edge/3.jpg"])
+def test_images_among_the_results_that_no_note_tells_of_are_refused(
+    blended: Path, caplog, name: str
+) -> None:
+    (own,) = write_images(blended / "out", name)
+    before = contents(blended / "out")
+    write_image(blended / "tx/wood.png", own)
+    with pytest.raises(DataError, match=rf"out/{name}: is there already, and no note .* Move it"):
         blend_folder(blended / "tx", blended / "gt", blended / "out")
+    assert contents(blended / "out") == before
+    assert blend_folder(blended / "tx", blended / "gt", blended / "out", overwrite=True) == 6
+    assert contents(blended / "out")[name] == before[name]
+    assert f"out/{name}: no part of this data set, and left there." in caplog.text
+
+
+@pytest.mark.parametrize("name", ["train/3.png", "edge/1.png", "map.txt"])
+def test_results_that_no_note_tells_of_are_replaced_on_demand_only(
+    blended: Path, name: str
+) -> None:
+    out, whole = blended / "out", contents(blended / "out")
+    mine = b"b,0" if name == "map.txt" else whole["train/0.png"]
+    (out / name).write_bytes(mine)
+    with pytest.raises(DataError, match=rf"out/{name}: is there already, .* or --overwrite to rep"):
+        blend_folder(blended / "tx", blended / "gt", out)
+    assert contents(out) == {**whole, name: mine}
+    assert blend_folder(blended / "tx", blended / "gt", out, overwrite=True) == 6
+    assert contents(out) == whole
+    assert blend_folder(blended / "tx", blended / "gt", out) == 0
+
+
+def test_without_its_note_a_set_is_replaced_on_demand_only_where_it_was_moved(
+    blended: Path,
+) -> None:
+    out, whole = blended / "out", contents(blended / "out")
+    split_val(out / "train", out / "val", fraction=0.5)
+    (out / NOTE).unlink()
+    with pytest.raises(DataError, match=r"\.png: is there already, and no note .*, as of 9 files"):
+        blend_folder(blended / "tx", blended / "gt", out)
+    assert blend_folder(blended / "tx", blended / "gt", out, overwrite=True) == 6
+    now = contents(out)
+    assert len(now) == len(whole)
+    assert {name.replace("val/", "train/") for name in now} == set(whole)
+
+
+@pytest.mark.parametrize("folder", ["train", "edge"])
+def test_results_are_not_taken_as_sources(blended: Path, folder: str) -> None:
+    before = contents(blended)
+    with pytest.raises(DataError, match=rf"out/{folder}: is where results go\. Copy the images"):
+        blend_folder(blended / "tx", blended / "out" / folder, blended / "out")
+    assert contents(blended) == before
+
+
+def test_a_run_killed_anywhere_is_completed_also_where_it_makes_things_anew(
+    blended: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the first set it makes another one, of other images, and smaller."""
+    write_image(blended / "gt/a.png", np.zeros((12, 10, 3), np.uint8))
+    (blended / "gt/ü.png").unlink()
+    real, turns = os.replace, count()
+
+    def killed(at: int):
+        def replace(source: Path, target: Path) -> None:
+            if next(turns) == at:
+                raise KeyboardInterrupt
+            real(source, target)
+
+        return replace
+
+    blend_folder(blended / "tx", blended / "gt", blended / "fresh")
+    wanted = contents(blended / "fresh")
+    for at in range(5):  # map, an edge, three pairs
+        out = blended / f"out{at}"
+        shutil.copytree(blended / "out", out)
+        turns = count()
+        monkeypatch.setattr(os, "replace", killed(at))
+        with pytest.raises(KeyboardInterrupt):
+            blend_folder(blended / "tx", blended / "gt", out, workers=1)
+        monkeypatch.setattr(os, "replace", real)
+        blend_folder(blended / "tx", blended / "gt", out)
+        assert contents(out) == wanted
 
 
 def test_existing_map_decides_the_numbers(tmp_path: Path) -> None:

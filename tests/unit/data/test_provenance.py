@@ -66,6 +66,16 @@ def test_a_result_made_from_something_else_is_outdated(folder: Path, change: dic
     assert line == f"out: 1 result is made anew; what changed: {why}."
 
 
+def test_of_many_reasons_the_most_frequent_are_told() -> None:
+    reasons = ["image g", *"aabbccdde", "image f"]
+    lines = told([provenance.Standing("outdated", why) for why in reasons], "out")
+    assert lines[0] == "out: 2 results are made anew; what changed: a."
+    assert lines[4:] == [
+        "out: 1 result is made anew; what changed: image g.",
+        "out: 2 results are made anew for 2 more such reasons.",
+    ]
+
+
 def test_an_input_of_another_content_and_the_same_size_is_told(folder: Path) -> None:
     (folder / "a.png").write_bytes(b"IMAGE")
     assert standing(folder).why == "image a.png"

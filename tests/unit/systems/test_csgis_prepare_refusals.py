@@ -11,6 +11,7 @@ import pytest
 
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.files import write_bytes
+from smoothkit.data.provenance import NOTE
 from smoothkit.ops.io import read_image, write_image
 from smoothkit.ops.labels import encode_labels, read_labels
 from smoothkit.systems.csgis.prepare import make_voc_smooth
@@ -139,73 +140,44 @@ def test_results_are_not_taken_as_sources(root: Path) -> None:
         make(root, gt_dir=root / "out/gt")
 
 
-def changed_photo(root: Path) -> None:
-    write_image(root / PHOTO, pixels("another"))
-
-
-def changed_texture(root: Path) -> None:
-    write_image(root / "tx/wood.png", pixels("another"))
-
-
-def changed_mask(root: Path) -> None:
-    write_bytes(root / MASK, encode_labels(np.zeros(SIZE, np.uint8)))
-
-
-@pytest.mark.parametrize(
-    ("change", "recipe", "told"),
-    [
-        (changed_texture, {}, "images. Give an empty folder, or the former textures."),
-        (changed_mask, {}, "images. Give an empty folder, or the former masks."),
-        (
-            changed_photo,
-            {},
-            "images. Give an empty folder, or the former ground truths and over-smoothed images.",
-        ),
-        (None, {"gt_filter": "bilateral:d=3"}, "images. Give .* the former ground truths."),
-        (
-            None,
-            {"over_filters": ["l0:lam=0.06", "bilateral_opencv:d=5"]},
-            "images. Give .* the former over-smoothed images.",
-        ),
-        (None, {"val_fraction": 0.25}, r"settings. Give .* former settings \(val_fraction 0.5\)\."),
-        (
-            None,
-            {"seed": 3},
-            r"images. Give .* former settings \(seed 0\) and over-smoothed images\.",
-        ),
-        (None, {"edge_channel": "gray"}, "settings. Give an empty folder"),
-    ],
-)
-def test_other_sources_are_refused_and_change_nothing(
-    root: Path, change: Any, recipe: dict[str, Any], told: str
-) -> None:
+@pytest.mark.parametrize("name", ["train/own.png", "seg/own.png", "gt/9.png", "val/0.bmp"])
+def test_images_among_the_results_that_no_note_tells_of_are_refused(root: Path, name: str) -> None:
     make(root)
+    write_image(root / "out" / name, pixels("mine"))
     before = contents(root / "out")
-    if change:
-        change(root)
-    with pytest.raises(DataError, match=rf"out: has pairs made from other {told}"):
-        make(root, replace(QUICK, **recipe))
+    with pytest.raises(DataError, match=rf"out/{name}: is there already, .* Move it away"):
+        make(root, replace(QUICK, seed=3))
+    assert contents(root / "out") == before
+    make(root, overwrite=True)
     assert contents(root / "out") == before
 
 
-def test_a_pair_that_another_draw_put_into_val_small_is_named(root: Path) -> None:
+@pytest.mark.parametrize("name", ["over.json", "map.txt", "seg/1.png", "edge/0.png", "over/2.png"])
+def test_results_that_no_note_tells_of_are_replaced_on_demand_only(root: Path, name: str) -> None:
     make(root)
-    stray = next((root / "out/train").iterdir())
-    stray.rename(root / "out/val_small" / stray.name)
-    with pytest.raises(DataError, match=rf"val_small.{stray.name}: is not of this draw"):
+    whole, path = contents(root / "out"), root / "out" / name
+    mine = (root / "tx/wood.png").read_bytes() if path.suffix == ".png" else b"{}"
+    path.write_bytes(mine)
+    with pytest.raises(DataError, match=rf"out/{name}: is there already, .* --overwrite to repl"):
         make(root)
+    assert path.read_bytes() == mine
+    make(root, overwrite=True)
+    assert contents(root / "out") == whole
 
 
 @pytest.mark.parametrize("note", [None, b"[1]", b'{"seed', b"\xff\xfe"])
 def test_pairs_of_which_nothing_is_noted_are_refused(root: Path, note: bytes | None) -> None:
     make(root)
-    path = root / "out/sources.json"
+    path = root / "out" / NOTE
     path.unlink()
     if note:
         path.write_bytes(note)
     before = contents(root / "out")
-    with pytest.raises(DataError, match=r"sources\.json: is missing or damaged, so what the pairs"):
+    with pytest.raises(DataError, match=r"\.png: is there already, and no note .* as of 24 files"):
         make(root)
+    assert contents(root / "out") == before
+    make(root, overwrite=True)
+    assert make(root).written == 0
     assert contents(root / "out") == before
 
 

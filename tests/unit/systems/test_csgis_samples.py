@@ -11,6 +11,7 @@ from smoothkit.core.errors import DataError
 from smoothkit.ops.io import encode_image, read_image, write_image
 from smoothkit.ops.labels import read_labels, voc_palette
 from smoothkit.systems.csgis.samples import cluster, make_sample_voc
+from support.voc import contents
 
 RED, GREEN, BLUE = (20, 20, 200), (30, 160, 30), (180, 40, 30)
 
@@ -77,9 +78,11 @@ def test_photographs_lose_nothing(root: Path) -> None:
 
 def test_it_is_made_alike_each_time_and_only_changes_are_written(root: Path) -> None:
     make(root, seed=3)
-    before = {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*")}
+    before = {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*.*g")}
     make(root, seed=3, workers=1)
-    assert {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (root / "voc").rglob("*.*g")} == before
+    make(root, "other", seed=3, workers=1)
+    assert contents(root / "other") == contents(root / "voc")
 
 
 def test_photographs_with_fewer_regions_than_classes_get_fewer_classes(tmp_path: Path) -> None:
@@ -103,23 +106,33 @@ def test_two_photographs_of_one_name_are_refused(root: Path) -> None:
     assert not (root / "voc").exists()
 
 
-def test_another_set_is_not_mixed_with_the_first(root: Path) -> None:
+def test_another_set_takes_the_place_of_the_first_and_that_is_told(root: Path, caplog) -> None:
+    caplog.set_level("INFO")
     make(root, num_classes=3)
-    before = {path: path.read_bytes() for path in (root / "voc").rglob("*.*")}
-    told = r"voc: has masks made from other settings\. Give .* settings \(num_classes 3\)\."
-    with pytest.raises(DataError, match=told):
-        make(root, num_classes=2)
-    with pytest.raises(DataError, match=r"masks made from other images\. .* former photographs\."):
-        make_sample_voc([root / "train"], root / "voc", num_classes=3)
-    assert {path: path.read_bytes() for path in (root / "voc").rglob("*.*")} == before
+    photo = root / "voc/JPEGImages/a.png"
+    before = photo.stat().st_mtime_ns
+    make(root, num_classes=2)
+    told = "voc: 3 results are made anew; what changed: settings (num_classes 3, now 2)."
+    assert told in caplog.text
+    make_sample_voc([root / "train"], root / "voc", num_classes=2)
+    assert "2 results are made anew; what changed: photographs 3 images, now 2 im" in caplog.text
+    assert "voc: 2 images are removed; an earlier run made what these images and" in caplog.text
+    make_sample_voc([root / "train"], root / "fresh", num_classes=2)
+    assert contents(root / "voc") == contents(root / "fresh")
+    assert photo.stat().st_mtime_ns == before
 
 
 def test_a_voc_that_was_not_made_here_is_left_alone(root: Path) -> None:
     photo = root / "voc/JPEGImages/own.jpg"
     photo.parent.mkdir(parents=True)
     photo.write_bytes((root / "test/c.JPG").read_bytes())
-    with pytest.raises(DataError, match=r"sources\.json: is missing or damaged, so what the masks"):
+    with pytest.raises(DataError, match=r"own\.jpg: is there already, and no note tells what"):
         make(root)
     with pytest.raises(DataError, match=r"train: holds what it is to be made from"):
         make(root, "train")
+    with pytest.raises(DataError, match=r"JPEGImages: is where results go\. Copy the images"):
+        make_sample_voc([root / "voc/JPEGImages"], root / "voc")
     assert [path.name for path in (root / "voc").rglob("*.*")] == ["own.jpg"]
+    make(root, overwrite=True)
+    assert photo.read_bytes() == (root / "test/c.JPG").read_bytes()
+    assert len(contents(root / "voc")) == 7

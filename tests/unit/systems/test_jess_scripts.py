@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from smoothkit.ops.io import write_image
 
 SMOOTH = "data_preparation/make_smooth_gt.py"
 SPLIT = "data_preparation/split_val.py"
@@ -29,6 +32,24 @@ def test_sample_data_lead_to_a_comparison(run_script, capsys: pytest.CaptureFixt
     assert run_script("metrics/compare_filters.py", folders) == 0
     assert "rolling_guidance" in capsys.readouterr().out
     assert Path("results/compare_filters/comparison.png").exists()
+
+
+def test_pairs_of_other_images_are_made_anew_and_others_on_demand_only(
+    run_script, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blend, arguments = "data_preparation/blend_sps.py", "--tx_dir tx --bg_dir gt --out_dir out"
+    for name in ("tx/t.png", "gt/a.png"):
+        write_image(name, np.random.default_rng(0).integers(0, 256, (9, 8, 3)).astype(np.uint8))
+    write_image("out/train/0.png", np.zeros((1, 1, 3), np.uint8))
+    assert run_script(blend, arguments) == 2
+    assert capsys.readouterr().err.startswith("out/train/0.png: is there already, and no note")
+    assert run_script(blend, f"{arguments} --overwrite") == 0
+    write_image("tx/t.png", np.zeros((3, 3, 3), np.uint8))
+    capsys.readouterr()
+    assert run_script(blend, arguments) == 0
+    told = capsys.readouterr()
+    assert "out: 1 result is made anew; what changed: texture t.png." in told.err
+    assert told.out == "out: 1 pairs written\n"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,11 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.origin import Origin
-from smoothkit.data.prepare.blending import Reader, read_color, refuse_twins
+from smoothkit.data.prepare.blending import Reader, read_color
+from smoothkit.data.prepare.numbering import refuse_twins
 from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
-from smoothkit.ops.filters import apply_filter, check_filter, settings_of
+from smoothkit.ops.filters import apply_filter, check_filter, noted_filter
 from smoothkit.ops.io import encode_image, read_bytes, to_float, to_uint8
 
 
@@ -55,7 +56,7 @@ def make_smooth_gt(
 
     out_dir, own = Path(out_dir), list(of_shard(paths, shard))
     photos = {out_dir / f"{path.stem}.png": path for path in own}
-    note, noted = Note(out_dir), {"filter": method, **settings_of(method), **settings}
+    note, noted = Note(out_dir), noted_filter(method, settings)
 
     def origin(target: Path) -> Origin:
         return Origin({"photograph": note.file(photos[target])}, settings=noted)

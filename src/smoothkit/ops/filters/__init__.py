@@ -11,6 +11,7 @@ from smoothkit.ops.filters.apply import (
     apply_filter,
     check_filter,
     describe_filters,
+    noted_filter,
     parse_setting,
     settings_of,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "ils",
     "ils_welsch",
     "l0",
+    "noted_filter",
     "parse_candidate",
     "parse_grid",
     "parse_setting",

@@ -67,6 +67,11 @@ def check_filter(name: str, settings: Mapping[str, Any]) -> None:
         raise OptionError(f"{name}.{error}") from error
 
 
+def noted_filter(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """A filter as notes have it: with its defaults, which another version may have changed."""
+    return {"filter": name, **settings_of(name), **settings}
+
+
 def parse_setting(text: str) -> tuple[str, float]:
     """Name and number of ``NAME=NUMBER``; whole numbers stay whole.
 

@@ -2,8 +2,8 @@
 
 Layout: ``train``, ``val`` and ``val_small`` share the pairs ``<t * N + b>.png`` of texture t and
 ground truth b, of N; ``gt``, ``edge``, ``seg`` and ``over`` have ``<b>.png``; ``map.txt`` says
-which image has number b, ``over.json`` by which filter it is over-smoothed, ``sources.json`` what
-all is made from.
+which image has number b, ``over.json`` by which filter it is over-smoothed, and the folder's note
+what each file is made from.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from typing import Any
 
 from tqdm import tqdm
 
-from smoothkit.core.files import as_json, remove_leftovers, text_bytes, write_bytes
+from smoothkit.core.files import as_json, remove_leftovers, text_bytes
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.prepare.blending import PAIR_FOLDERS, blend_images, split_val, write_map
-from smoothkit.data.prepare.claims import claim, write_changed
+from smoothkit.data.prepare.blending import (
+    EDGE,
+    SAME_PAIRS,
+    blend_images,
+    edge_origins,
+    pair_origins,
+)
 from smoothkit.data.prepare.filtering import read_photo
+from smoothkit.data.prepare.numbering import MAP_FILE, map_bytes
+from smoothkit.data.prepare.outputs import due_of_set, list_origins
+from smoothkit.data.provenance import Note, Writer
 from smoothkit.ops.filters import Candidate, apply_filter
-from smoothkit.ops.io import encode_image, is_whole_png, read_bytes, read_image
+from smoothkit.ops.io import encode_image, read_bytes, read_image
 from smoothkit.ops.labels import decode_labels, encode_labels, is_stored_as_labels
 from smoothkit.systems.csgis.plan import (
     FOLDERS,
@@ -33,7 +41,6 @@ from smoothkit.systems.csgis.plan import (
     SEG,
     Plan,
     Recipe,
-    described,
     doubts,
     make_plan,
 )
@@ -72,23 +79,28 @@ def make_voc_smooth(
     *,
     workers: int | None = None,
     warn: Callable[[str], None] | None = None,
+    overwrite: bool = False,
 ) -> Summary:
-    """Make the data set, or what a run that was cut short has left to make.
+    """Make the data set, or what an earlier run has left to make.
+
+    Files are kept that the folder's note says are made from these sources by this recipe, others
+    that it tells of made anew, or removed where they are no part of the data set.
 
     Args:
         sources: 8-bit images; of 16-bit photographs the upper 8 bits are kept. Masks are copied
             unchanged, or written in VOC's palette where they are stored as colours.
-        out_dir: empty, or that of an earlier run with the same sources and recipe.
+        out_dir: made where missing.
         recipe: ~ for the defaults.
         workers: threads; None for one for each usable CPU.
         warn: gets a line for each thing that is probably not meant, before anything is made.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
         OptionError: a filter does not exist or cannot have these settings, or there are fewer
             images or pairs than asked for.
         DataError: files that are missing, unreadable, of another size than the ground truth, or no
-            masks, the first few of which are named before anything is written; ``out_dir`` holds
-            something else; a file cannot be written.
+            masks, the first few of which are named before anything is written; no note tells of an
+            image in the folders of results; a file cannot be written.
         ValueError: a fraction that is none, or choices that exclude each other.
 
     Source: CSGIS-Net (arXiv 2209.00977), published scripts; the settings of the filters that
@@ -97,49 +109,70 @@ def make_voc_smooth(
     does.
     """
     out_dir = Path(out_dir)
-    plan = make_plan(sources, out_dir, recipe or Recipe(), workers=workers)
-    claim(out_dir, plan.made_from, FOLDERS)
-    if warn:
-        for line in doubts(plan):
-            warn(line)
-    for folder in (".", *FOLDERS):
-        remove_leftovers(out_dir / folder)
-    write_map(out_dir, [entry.stem for entry in plan.entries])
-    write_changed(out_dir / OVER_FILE, text_bytes(as_json(_over_rows(plan), indent=1) + "\n"))
-    numbers = range(len(plan.entries))
-    made = in_threads(partial(_make_images, plan, out_dir), numbers, workers)
-    for _ in tqdm(made, total=len(numbers), unit="image", disable=not sys.stderr.isatty()):
-        pass
-    written = blend_images(
-        plan.textures,
-        [out_dir / GT / f"{b}.png" for b in numbers],
-        out_dir,
-        edge_channel=plan.recipe.edge_channel,
-        workers=workers,
-    )
-    train, val, val_small = (out_dir / folder for folder in PAIR_FOLDERS)
-    split_val(
-        train,
-        val,
-        fraction=plan.recipe.val_fraction,
-        seed=plan.recipe.seed,
-        small_dir=val_small,
-        num_small=plan.num_val_small,
-    )
+    with Note(out_dir, same_as=SAME_PAIRS) as note:
+        plan = make_plan(sources, out_dir, recipe or Recipe(), note, workers=workers)
+        written = _make(plan, out_dir, note, warn, workers=workers, overwrite=overwrite)
     drawn = Counter(candidate.label for candidate in plan.over_filters if candidate)
     return Summary(
         images=len(plan.entries),
         textures=len(plan.textures),
         written=written,
-        pairs={folder: len(list((out_dir / folder).glob("*.png"))) for folder in PAIR_FOLDERS},
+        pairs=plan.pairs,
         filters=dict(sorted(drawn.items())),
         left_out=plan.left_out,
         class_shares=plan.class_shares,
     )
 
 
-def _make_images(plan: Plan, out_dir: Path, b: int) -> None:
-    """Mask, ground truth and over-smoothed image number b, as far as they are not there."""
+def _make(
+    plan: Plan,
+    out_dir: Path,
+    note: Note,
+    warn: Callable[[str], None] | None,
+    *,
+    workers: int | None,
+    overwrite: bool,
+) -> int:
+    """Write what is due; returns the number of pairs."""
+    numbers = range(len(plan.entries))
+    made_from = plan.image_origins(note)
+    made_from[EDGE] = edge_origins(made_from[GT], plan.recipe.edge_channel)
+    images = {folder: [out_dir / folder / f"{b}.png" for b in numbers] for folder in made_from}
+    pairs = [out_dir / folder / f"{n}.png" for n, folder in enumerate(plan.pair_folders)]
+    textures = [note.file(path) for path in plan.texture_paths]
+    lists = {
+        out_dir / MAP_FILE: map_bytes([entry.stem for entry in plan.entries]),
+        out_dir / OVER_FILE: text_bytes(as_json(_over_rows(plan), indent=1) + "\n"),
+    }
+    origins = list_origins(lists)
+    origins |= zip(pairs, pair_origins(textures, made_from[GT]), strict=True)
+    for folder, paths in images.items():
+        origins |= zip(paths, made_from[folder], strict=True)
+    due = due_of_set(note, origins, FOLDERS, overwrite=overwrite)
+    if warn:
+        for line in doubts(plan):
+            warn(line)
+    for folder in (".", *FOLDERS):
+        remove_leftovers(out_dir / folder)
+    write = Writer(note, origins.__getitem__, due)
+    for path in lists:
+        write(path, partial(lists.__getitem__, path))
+    made = in_threads(partial(_make_images, plan, out_dir, write), numbers, workers)
+    for _ in tqdm(made, total=len(numbers), unit="image", disable=not sys.stderr.isatty()):
+        pass
+    return blend_images(
+        plan.textures,
+        images[GT],
+        pairs,
+        images[EDGE],
+        write,
+        edge_channel=plan.recipe.edge_channel,
+        workers=workers,
+    )
+
+
+def _make_images(plan: Plan, out_dir: Path, write: Writer, b: int) -> None:
+    """Mask, ground truth and over-smoothed image number b, as far as they are due."""
     entry = plan.entries[b]
     contents: dict[str, Callable[[], bytes]] = {
         SEG: lambda: _mask(entry.mask, plan.recipe.num_classes),
@@ -147,9 +180,7 @@ def _make_images(plan: Plan, out_dir: Path, b: int) -> None:
         OVER: lambda: _image(entry.over, entry.photo, plan.over_filters[b]),
     }
     for folder, content in contents.items():
-        path = out_dir / folder / f"{b}.png"
-        if not is_whole_png(path):
-            write_bytes(path, content())
+        write(out_dir / folder / f"{b}.png", content)
 
 
 def _mask(path: Path, num_classes: int) -> bytes:
@@ -174,6 +205,7 @@ def _over_rows(plan: Plan) -> dict[str, dict[str, Any]]:
     """By name of the image, its number and how it is over-smoothed."""
     rows: dict[str, dict[str, Any]] = {}
     for b, (entry, drawn) in enumerate(zip(plan.entries, plan.over_filters, strict=True)):
-        made_by = described(drawn) if drawn else {"file": str(entry.over and entry.over.name)}
-        rows[entry.stem] = {"number": b, **made_by}
+        made_by = {"method": drawn.method, "settings": dict(drawn.settings)} if drawn else {}
+        given = {"file": entry.over.name} if entry.over else {}
+        rows[entry.stem] = {"number": b, **made_by, **given}
     return rows

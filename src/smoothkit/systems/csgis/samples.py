@@ -7,6 +7,7 @@ photographs share. It is not a data set to report figures on.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,10 +16,14 @@ from scipy.ndimage import mean, standard_deviation
 from skimage.color import rgb2lab
 from skimage.segmentation import felzenszwalb
 
+from smoothkit.core.files import as_json, remove_leftovers
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.prepare.blending import refuse_twins, stem_of
-from smoothkit.data.prepare.claims import checksums, claim, refuse_as_output, write_changed
+from smoothkit.data.file_hashes import digest_of
+from smoothkit.data.origin import Origin
 from smoothkit.data.prepare.filtering import read_photo
+from smoothkit.data.prepare.numbering import refuse_twins, stem_of
+from smoothkit.data.prepare.outputs import due_of_set, refuse_as_output
+from smoothkit.data.provenance import Note, Writer
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import encode_image, read_bytes, to_float
 from smoothkit.ops.labels import IGNORE, encode_labels
@@ -41,6 +46,7 @@ def make_sample_voc(
     num_classes: int = 6,
     seed: int = 0,
     workers: int | None = None,
+    overwrite: bool = False,
 ) -> list[float]:
     """Write ``JPEGImages`` and ``SegmentationClass``; returns each class's share of the pixels.
 
@@ -50,47 +56,67 @@ def make_sample_voc(
 
     Args:
         photo_dirs: folders of images, which get classes in common.
-        out_dir: empty, or that of an earlier run with the same photographs and settings, which
-            ``sources.json`` keeps.
+        out_dir: made where missing. Files are kept that its note says are made from these
+            photographs with these settings, others that it tells of made anew or removed.
         num_classes: the background included; fewer where the photographs have fewer regions.
         seed: of the first guess of the classes.
         workers: threads; None for one for each usable CPU.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
-        DataError: no photographs, two of one name, one cannot be read, ``out_dir`` holds something
-            else, or a file cannot be written.
+        DataError: no photographs, two of one name, one cannot be read, no note tells of an image in
+            the folders of results, or a file cannot be written.
         ValueError: ``num_classes`` is not from 2 to 255.
     """
     if not 2 <= num_classes <= IGNORE:
         raise ValueError(f"num_classes: must be from 2 to {IGNORE}, got {num_classes}.")
     paths, out_dir = [path for folder in photo_dirs for path in image_files(folder)], Path(out_dir)
     refuse_twins(paths, [stem_of(path) for path in paths])
-    refuse_as_output(out_dir, photo_dirs)
-    all_regions = list(in_threads(lambda path: segment(read_photo(path)), paths, workers))
+    refuse_as_output(out_dir, photo_dirs, (PHOTOGRAPHS, MASKS))
+    with Note(out_dir) as note:
+        masks = {out_dir / MASKS / f"{stem_of(path)}.png": path for path in paths}
+        photos = {out_dir / PHOTOGRAPHS / _name(path): path for path in paths}
+        files = [note.file(path) for path in paths]
+        # A class is what all photographs have in common.
+        together = f"{len(files)} images", digest_of(as_json(files).encode(errors="surrogatepass"))
+        settings = {"num_classes": num_classes, "seed": seed}
+        origins = {
+            path: Origin({"photograph": file, "photographs": together}, settings=settings)
+            for path, file in zip(masks, files, strict=True)
+        }
+        origins |= zip(photos, (Origin({"photograph": file}) for file in files), strict=True)
+        due = due_of_set(note, origins, (PHOTOGRAPHS, MASKS), overwrite=overwrite)
+        regions = list(in_threads(lambda path: segment(read_photo(path)), paths, workers))
+        kinds, shares = _classes(paths, regions, num_classes, seed)
+        for folder in (PHOTOGRAPHS, MASKS):
+            remove_leftovers(out_dir / folder)
+        write = Writer(note, origins.__getitem__, due)
+        for target, labels in zip(masks, map(_labels, kinds, regions), strict=True):
+            write(target, partial(encode_labels, labels))
+        for target, path in photos.items():
+            write(target, partial(_lossless, path))
+    return shares
+
+
+def _classes(
+    paths: Sequence[Path], all_regions: Sequence[np.ndarray], num_classes: int, seed: int
+) -> tuple[list[np.ndarray], list[float]]:
+    """Classes of the regions of each photograph, and each class's share of the pixels."""
     all_features = [
         features_of(read_photo(path), regions)
         for path, regions in zip(paths, all_regions, strict=True)
     ]
     areas = [np.bincount(regions.ravel()) / regions.size for regions in all_regions]
-    kinds, shares = cluster(
-        np.concatenate(all_features),
-        np.concatenate(areas),
-        num_classes,
-        np.random.default_rng(seed),
-    )
-    sources = {
-        "photographs": checksums(paths),
-        "settings": {"num_classes": num_classes, "seed": seed},
-    }
-    claim(out_dir, sources, (PHOTOGRAPHS, MASKS), made="masks")
-    ends = np.cumsum([len(area) for area in areas])[:-1]
-    for path, regions, own in zip(paths, all_regions, np.split(kinds, ends), strict=True):
-        labels = own[regions].astype(np.uint8)
-        labels[cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _CROSS) > 0] = IGNORE
-        write_changed(out_dir / MASKS / f"{stem_of(path)}.png", encode_labels(labels))
-        name, content = _lossless(path)
-        write_changed(out_dir / PHOTOGRAPHS / name, content)
-    return shares
+    rng = np.random.default_rng(seed)
+    kinds, shares = cluster(np.concatenate(all_features), np.concatenate(areas), num_classes, rng)
+    return np.split(kinds, np.cumsum([len(area) for area in areas])[:-1]), shares
+
+
+def _labels(kinds: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """(H, W) uint8 classes of a photograph, 255 along their borders."""
+    labels: np.ndarray = kinds[regions].astype(np.uint8)
+    labels[cv2.morphologyEx(labels, cv2.MORPH_GRADIENT, _CROSS) > 0] = IGNORE
+    return labels
 
 
 def segment(photo: np.ndarray) -> np.ndarray:
@@ -146,8 +172,14 @@ def _squared_distances(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return squared
 
 
-def _lossless(path: Path) -> tuple[str, bytes]:
-    """Name and content of a photograph that has all of its pixels."""
+def _name(path: Path) -> str:
+    """What a photograph is called in the data set."""
+    suffix = path.suffix.lower()
+    return f"{stem_of(path)}{suffix if suffix in _COPIED else '.png'}"
+
+
+def _lossless(path: Path) -> bytes:
+    """Content of a photograph that has all of its pixels."""
     if path.suffix.lower() in _COPIED:
-        return f"{stem_of(path)}{path.suffix.lower()}", read_bytes(path)
-    return f"{stem_of(path)}.png", encode_image(read_photo(path))
+        return read_bytes(path)
+    return encode_image(read_photo(path))

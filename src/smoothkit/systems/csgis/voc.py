@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from smoothkit.core.errors import DataError, OptionError
-from smoothkit.data.prepare.blending import read_map, stem_of
+from smoothkit.data.prepare.numbering import read_map, stem_of
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_bytes
 

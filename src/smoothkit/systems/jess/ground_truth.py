@@ -20,8 +20,8 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.files import link_or_copy, read_json, write_json
 from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.origin import Origin
-from smoothkit.data.prepare.blending import refuse_twins
 from smoothkit.data.prepare.filtering import read_photo
+from smoothkit.data.prepare.numbering import refuse_twins
 from smoothkit.data.provenance import Note, refuse, told
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import Candidate, apply_filter
