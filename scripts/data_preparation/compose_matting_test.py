@@ -12,6 +12,7 @@ import sys
 
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.systems.lsa.testset import Sources, build_test_set
 
 
@@ -40,6 +41,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
     )
     args = parser.parse_args()
+    setup_logging()
     sources = Sources(
         args.fg_dir, args.alpha_dir, args.bg_dir, args.fg_list, args.bg_list, args.trimap_dir
     )

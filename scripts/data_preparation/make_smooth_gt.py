@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.core.parallel import parse_shard
 from smoothkit.data.prepare.filtering import make_smooth_gt
 from smoothkit.ops.filters import BYTE_FILTERS, FILTERS, describe_filters, parse_grid, parse_setting
@@ -64,6 +65,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
     )
     args = parser.parse_args()
+    setup_logging()
     if not args.method and args.set:
         parser.error("--set: belongs to --method; settings to try are given by --grid")
     if args.method and args.grid is not DEFAULT_GRID:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.systems.lsa.trimap import LARGEST_RADIUS, LEAST_RADIUS
 from smoothkit.systems.lsa.trimaps import AlphaRule, MaskRule, make_trimaps
 
@@ -57,6 +58,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
     )
     args = parser.parse_args()
+    setup_logging()
     rule = rule_of(args, parser)
     source = args.alpha_dir or args.mask_dir
     done = make_trimaps(source, args.out_dir, rule, workers=args.workers, overwrite=args.overwrite)

@@ -12,6 +12,7 @@ import sys
 
 from smoothkit.cli.arguments import whole_number
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 
 
 def main() -> int:
@@ -55,6 +56,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="make all anew, also where no note tells of a file"
     )
     args = parser.parse_args()
+    setup_logging()
     made = reestimate_foregrounds(**vars(args))
     print(f"{args.out_dir}: {sum(1 for _ in made)} images written")
     return 0

@@ -7,7 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -150,17 +150,16 @@ def _to_make(
 def _standings(
     job: Job, note: Note, origins: Callable[[Job, Note], Mapping[Path, Origin]]
 ) -> dict[Path, Standing]:
+    """Of each result of a job."""
+
     @cache
     def wanted() -> Mapping[Path, Origin]:
         return origins(job, note)
 
-    def standing(path: Path) -> Standing:
-        try:
-            return note.standing(path, lambda: wanted()[path])
-        except DataError:  # an input that is gone or unreadable, which is told where it is made
-            return Standing("missing")
+    def origin(path: Path) -> Origin:
+        return wanted()[path]
 
-    return {path: standing(path) for path in job.results}
+    return {path: note.standing(path, partial(origin, path)) for path in job.results}
 
 
 def _make(

@@ -65,7 +65,7 @@ class Standing:
     Args:
         kind: ``missing``; ``current``; ``outdated``: made from something else, or cut short;
             ``unknown``: no note tells of it, as of a file of the user's own.
-        why: of an outdated one, what it was made from.
+        why: of an outdated one, what changed; empty where an input cannot be read.
     """
 
     kind: Literal["missing", "current", "outdated", "unknown"]
@@ -176,7 +176,10 @@ class Note:
         if lines[-1]["hash"] != digest:
             return Standing("outdated", _CUT_SHORT)
         self._settled[self.name(path)] = digest
-        why = difference(lines[-1], origin())
+        try:
+            why = difference(lines[-1], origin())
+        except DataError:  # an input that is gone, which is told where it is to be used
+            return Standing("outdated")
         return Standing("outdated", why) if why else Standing("current")
 
     def is_unknown(self, path: Path) -> bool:
@@ -296,7 +299,7 @@ class Writer:
 
 def told(standings: Iterable[Standing], folder: str | Path) -> list[str]:
     """A line for each reason for which results are made anew, with their number; a few at most."""
-    reasons = Counter(s.why for s in standings if s.kind == "outdated").most_common()
+    reasons = Counter(s.why for s in standings if s.why).most_common()
     lines = []
     for why, count in reasons[:_REASONS_SHOWN]:
         reason = f"what changed: {why}" if why not in (_CUT_SHORT, _DAMAGED) else why

@@ -131,7 +131,7 @@ def test_ground_truths_of_another_grid_are_made_anew_and_that_is_told(folder, ca
     chosen = json.loads(merge_selections(out).read_text())
     assert {row["name"] for row in chosen.values()} == {"l0_lam=0.02"}
     assert os.path.samefile(out / "SPS-GT/a.png", out / "candidates/a/l0_lam=0.02.png")
-    assert 'a.png: 1 result is made anew; what changed: settings (grid ["l0_lam' in caplog.text
+    assert 'out: 2 results are made anew; what changed: settings (grid ["l0_lam' in caplog.text
 
 
 def test_ground_truths_that_no_note_tells_of_are_not_replaced(folder: Path) -> None:
@@ -142,6 +142,18 @@ def test_ground_truths_that_no_note_tells_of_are_not_replaced(folder: Path) -> N
     assert read_image(own).max() == 0
     assert make(folder, overwrite=True) == {"a.png": None, "b.jpg": None}
     assert read_image(own).max() > 0
+
+
+def test_a_photograph_that_can_no_longer_be_read_is_named_and_its_result_stays(folder: Path):
+    make(folder)
+    (folder / "photos/a.png").unlink()
+    (folder / "photos/a.png").symlink_to("nowhere.png")
+    shutil.copy(folder / "out/SPS-GT/a.png", folder / "photos/b.png")
+    (folder / "photos/b.jpg").unlink()
+    reasons = make(folder)
+    assert reasons["b.png"] is None
+    assert "a.png: no such file" in (reasons["a.png"] or "")
+    assert (folder / "out/SPS-GT/a.png").exists()
 
 
 def test_shards_make_what_one_machine_makes(folder: Path) -> None:

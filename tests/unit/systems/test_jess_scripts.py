@@ -34,6 +34,26 @@ def test_sample_data_lead_to_a_comparison(run_script, capsys: pytest.CaptureFixt
     assert Path("results/compare_filters/comparison.png").exists()
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "told"),
+    [
+        (
+            "--method l0",
+            "--method bilateral",
+            "settings (filter l0, now bilateral; lam 0.02, now n",
+        ),
+        ("--grid l0 bilateral", "--grid l0", 'settings (grid ["l0", "bilateral"], now ["l0"])'),
+    ],
+)
+def test_why_ground_truths_are_made_anew_is_told(
+    run_script, capsys: pytest.CaptureFixture[str], first: str, then: str, told: str
+) -> None:
+    write_image("in/a.png", np.random.default_rng(0).integers(0, 256, (9, 8, 3)).astype(np.uint8))
+    assert run_script(SMOOTH, f"--photo_dir in --out_dir out {first}") == 0
+    assert run_script(SMOOTH, f"--photo_dir in --out_dir out {then}") == 0
+    assert f"out: 1 result is made anew; what changed: {told}" in capsys.readouterr().err
+
+
 def test_pairs_of_other_images_are_made_anew_and_others_on_demand_only(
     run_script, capsys: pytest.CaptureFixture[str]
 ) -> None:

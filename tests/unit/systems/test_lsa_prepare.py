@@ -336,6 +336,9 @@ def test_script_writes_what_the_function_does(
     for name in "abc":
         paths = [data / out / f"{name}.png" for out in ("out", "script")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert script(monkeypatch, command.replace("kappa 0.5", "kappa 0.25")) == 0
+    told = "script: 3 results are made anew; what changed: settings (kappa 0.5, now 0.25)."
+    assert told in capsys.readouterr().err
     (data / "alpha" / "b.png").unlink()
     assert script(monkeypatch, f"{command} --overwrite") == 2
     assert capsys.readouterr().err.splitlines() == [

@@ -162,6 +162,8 @@ def test_the_script_makes_trimaps_of_alphas_and_masks(alphas, tmp_path, run_scri
     assert noted(tmp_path / "fixed")["a"]["background_radius"] == 5
     expected = make_trimap(disc(15), 5, 5)
     np.testing.assert_array_equal(read(tmp_path / "fixed/b.png"), expected)
+    assert run_script(SCRIPT, "--alpha_dir alphas --out_dir fixed --radius 6 --seed 2") == 0
+    assert "fixed: 3 results are made anew; what changed: settings (ra" in capsys.readouterr().err
     assert run_script(SCRIPT, "--mask_dir alphas --out_dir masked --erode 3") == 0
     assert noted(tmp_path / "masked")["b"] == {"erode": 3, "dilate": 10}
 

@@ -9,8 +9,7 @@ was made from another photograph or grid is made anew.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -22,14 +21,12 @@ from smoothkit.core.parallel import in_threads, of_shard
 from smoothkit.data.origin import Origin
 from smoothkit.data.prepare.filtering import read_photo
 from smoothkit.data.prepare.numbering import refuse_twins
-from smoothkit.data.provenance import Note, refuse, told
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
 from smoothkit.ops.filters import Candidate, apply_filter
 from smoothkit.ops.io import read_bytes, write_image
 from smoothkit.ops.screening import Screening, screen
 from smoothkit.systems.jess.contact_sheet import write_sheet
-
-log = logging.getLogger(__name__)
 
 # Around the settings that the paper's repository shows for its easy images.
 DEFAULT_GRID = (
@@ -69,15 +66,24 @@ def choose_ground_truths(
     own = list(of_shard(paths, shard))
     out_dir = Path(out_dir)
     note = Note(out_dir)
-    targets = [_target(out_dir, path) for path in own]
-    if overwrite:
-        for target in targets:
-            target.unlink(missing_ok=True)
+    photos = {_target(out_dir, path): path for path in own}
+    grid = [candidate.label for candidate in candidates]
+
+    def origin(target: Path) -> Origin:
+        return Origin({"photograph": note.file(photos[target])}, settings={"grid": grid})
+
     advice = "Give another folder, or --overwrite to replace what is there."
-    refuse(filter(note.is_unknown, targets), advice)
-    finish = partial(_finish, out_dir=out_dir, candidates=candidates, note=note)
+    due = note.due(photos, origin, is_all=overwrite, what_to_do=advice)
+    due |= {target for target, path in photos.items() if not _selection(out_dir, path).exists()}
+    finish = partial(_finish, out_dir=out_dir, candidates=candidates)
+
+    def finished(target: Path) -> str | None:
+        if target not in due:
+            return None
+        return finish(photos[target], note=note, origin=partial(origin, target))
+
     with note:
-        yield from zip(own, in_threads(finish, own, workers), strict=True)
+        yield from zip(own, in_threads(finished, list(photos), workers), strict=True)
 
 
 def merge_selections(out_dir: str | Path) -> Path:
@@ -100,24 +106,18 @@ def merge_selections(out_dir: str | Path) -> Path:
 
 
 def _finish(
-    path: Path, *, out_dir: Path, candidates: Sequence[Candidate], note: Note
+    path: Path,
+    *,
+    out_dir: Path,
+    candidates: Sequence[Candidate],
+    note: Note,
+    origin: Callable[[], Origin],
 ) -> str | None:
     target = _target(out_dir, path)
-    selection = out_dir / "selection" / f"{path.stem}.json"
-    grid = [candidate.label for candidate in candidates]
-
-    def origin() -> Origin:
-        return Origin({"photograph": note.file(path)}, settings={"grid": grid})
-
     try:
-        standing = note.standing(target, origin)
-        if standing.kind == "current" and selection.exists():
-            return None
         photo = read_photo(path, note.read)
     except DataError as error:
         return str(error)
-    for line in told([standing], target):
-        log.info("%s", line)
     folder = out_dir / "candidates" / path.stem
     images, screenings = {}, {}
     for candidate in candidates:
@@ -127,7 +127,9 @@ def _finish(
     best = max(screenings, key=lambda name: screenings[name].score)
     write_sheet(out_dir / "sheets" / path.stem, photo, images, screenings, best)
     rows = [_row(candidate, screenings[candidate.label]) for candidate in candidates]
-    write_json(selection, {"photograph": path.name, "best": best, "candidates": rows})
+    write_json(
+        _selection(out_dir, path), {"photograph": path.name, "best": best, "candidates": rows}
+    )
     # Last: where it is current, so is all else.
     content = read_bytes(folder / f"{best}.png")
     digest = note.claim(target, content, origin())
@@ -138,6 +140,10 @@ def _finish(
 
 def _target(out_dir: Path, path: Path) -> Path:
     return out_dir / "SPS-GT" / f"{path.stem}.png"
+
+
+def _selection(out_dir: Path, path: Path) -> Path:
+    return out_dir / "selection" / f"{path.stem}.json"
 
 
 def _row(candidate: Candidate, screening: Screening) -> dict[str, Any]:
