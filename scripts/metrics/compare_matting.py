@@ -16,6 +16,7 @@ from tqdm import tqdm
 from smoothkit.cli.arguments import Gather, whole_number
 from smoothkit.cli.process import run_command
 from smoothkit.core.errors import DataError
+from smoothkit.core.log import setup_logging
 
 
 def main() -> int:
@@ -39,11 +40,17 @@ def main() -> int:
     )
     parser.add_argument("--out_dir", required=True)
     parser.add_argument("--num_shown", type=whole_number(1), default=4, help="rows; default: 4")
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make all mattes anew, also where no note tells of a file",
+    )
     args = parser.parse_args()
+    setup_logging()
     test_set = read_test_set(args.data_dir)
     folders = {name: Path(args.out_dir) / name for name in args.methods}
     for name, folder in folders.items():
-        made = test_set.estimate(name, folder)
+        made = test_set.estimate(name, folder, overwrite=args.overwrite)
         list(tqdm(made, name, total=len(test_set.names), disable=not sys.stderr.isatty()))
     for name, folder in map(_named, args.results):
         if name in folders:

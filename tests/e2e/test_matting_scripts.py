@@ -16,6 +16,7 @@ from support import mattes
 
 EVALUATE = "metrics/evaluate_matting.py"
 COMPOSE = "data_preparation/compose_matting_test.py"
+COMPARE = "metrics/compare_matting.py"
 COPY = "data_preparation/copy_listed.py"
 SAMPLES = "data_preparation/make_sample_matting.py"
 FOLDERS = "--pred_dir pred --gt_dir gt --trimap_dir trimaps --out_dir out"
@@ -143,6 +144,9 @@ def test_a_merged_set_is_built_and_measured_with_the_alphas_of_its_foregrounds(
     for count in (4, 0):
         assert run_script(COMPOSE, f"{folders} --out_dir set --per_foreground 2") == 0
         assert capsys.readouterr().out.endswith(f"set: {count} images written\n")
+    write_image("bg/2.jpg", np.full((40, 40, 3), 200, np.uint8))
+    assert run_script(COMPOSE, f"{folders} --out_dir set --per_foreground 2") == 0
+    assert "set: 1 result is made anew; what changed: background 2.jpg." in capsys.readouterr().err
     folders = "--pred_dir set/alpha_copy --gt_dir alpha --trimap_dir set/trimaps --out_dir out"
     assert run_script(EVALUATE, folders) == 0
     assert list(rows()) == ["cat_0", "cat_1", "dog_7_0", "dog_7_1"]
@@ -152,6 +156,23 @@ def test_a_merged_set_is_built_and_measured_with_the_alphas_of_its_foregrounds(
         "set/merged: lacks 4 of the 4 images that bg.txt names: 5.jpg, 4.jpg, 3.jpg, 2.jpg. "
         "Is it the right folder?\n"
     )
+
+
+def test_compared_mattes_are_made_anew_or_replaced_on_demand(run_script, tmp_path, capsys):
+    _, gt, trimap = mattes.furry(0)
+    write_image("set/merged/a.png", np.full((*gt.shape, 3), 90, np.uint8))
+    write_image("set/alpha_copy/a.png", to_bytes(gt))
+    write_image("set/trimaps/a.png", trimap)
+    command = "--data_dir set --methods trimap --out_dir compared"
+    assert run_script(COMPARE, command) == 0
+    write_image("set/trimaps/a.png", np.where(trimap == 255, np.uint8(128), trimap))
+    assert run_script(COMPARE, command) == 0
+    told = "compared/trimap: 1 result is made anew; what changed: trimap a.png."
+    assert told in capsys.readouterr().err
+    write_image("compared/trimap/a.png", to_bytes(gt))
+    assert run_script(COMPARE, command) == 2
+    assert "compared/trimap/a.png: is there already, and" in capsys.readouterr().err
+    assert run_script(COMPARE, f"{command} --overwrite") == 0
 
 
 @pytest.mark.parametrize(

@@ -140,9 +140,12 @@ def small_set(data: Path, tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def estimated(root: Path, method: str = "trimap") -> dict[str, np.ndarray]:
+def estimated(
+    root: Path, method: str = "trimap", *, overwrite: bool = False
+) -> dict[str, np.ndarray]:
     """Mattes by stem, beside the test set."""
-    paths = list(read_test_set(str(root)).estimate(method, root.parent / "mattes"))
+    mattes = root.parent / "mattes"
+    paths = list(read_test_set(str(root)).estimate(method, mattes, overwrite=overwrite))
     return {path.stem: read_image(path, mode="whole") for path in paths}
 
 
@@ -183,9 +186,11 @@ def test_a_matte_of_another_method_is_made_anew_and_one_of_nobody_kept(small_set
         np.testing.assert_array_equal(matte, expected[stem])
     foreign = small_set.parent / f"mattes/{next(iter(expected))}.png"
     write_image(foreign, np.full((72, 72), 7, np.uint8))
-    with pytest.raises(DataError, match=r"is there already, and no note tells .* Move it away"):
+    with pytest.raises(DataError, match=r"is there already, and no note tells .* or --overwrite"):
         estimated(small_set)
     assert read_image(foreign).max() == 7
+    again = estimated(small_set, overwrite=True)
+    np.testing.assert_array_equal(again[foreign.stem], expected[foreign.stem])
 
 
 @pytest.mark.parametrize("at", [1, 2])

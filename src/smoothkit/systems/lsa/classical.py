@@ -43,7 +43,9 @@ def knn(image: np.ndarray, trimap: np.ndarray) -> np.ndarray:
 METHODS: dict[str, Method] = {"trimap": trimap_as_alpha, "closed_form": closed_form, "knn": knn}
 
 
-def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterator[Path]:
+def estimate_folder(
+    triples: Triples, name: str, out_dir: str | Path, *, overwrite: bool = False
+) -> Iterator[Path]:
     """Write the alphas of a method, 16 bits; gives their files.
 
     Those that the folder's note says are of this method, image and trimap are kept, others that it
@@ -53,6 +55,7 @@ def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterato
         triples: images and trimaps.
         name: of the method, one of ``METHODS``.
         out_dir: gets ``<stem>.png`` of each image.
+        overwrite: make all anew, also in the place of files that no note tells of.
 
     Raises:
         DataError: an image cannot be used, pymatting is missing, a method fails on an image, or a
@@ -65,7 +68,8 @@ def estimate_folder(triples: Triples, name: str, out_dir: str | Path) -> Iterato
     def origin(path: Path) -> Origin:
         return Origin(triples.sources(files[path], note), settings={"method": name})
 
-    due = note.due(files, origin, what_to_do="Move it away, or give another folder.")
+    advice = "Give another folder, or --overwrite to replace what is there."
+    due = note.due(files, origin, is_all=overwrite, what_to_do=advice)
     remove_leftovers(out_dir)
 
     def make(path: Path) -> Path:

@@ -35,9 +35,9 @@ class TestSet:
         """Of the image files."""
         return self.triples.names
 
-    def estimate(self, method: str, out_dir: Path) -> Iterator[Path]:
+    def estimate(self, method: str, out_dir: Path, *, overwrite: bool = False) -> Iterator[Path]:
         """See ``classical.estimate_folder``."""
-        return estimate_folder(self.triples, method, out_dir)
+        return estimate_folder(self.triples, method, out_dir, overwrite=overwrite)
 
 
 @dataclass(frozen=True)
