@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smoothkit.cli.arguments import add_arithmetic, add_pictures, whole_number
@@ -64,10 +64,9 @@ def _run(args: argparse.Namespace) -> int:
     from smoothkit.models.load import load_model
 
     setup_logging()
-    network = _network(args)
     restorer = load_model(
         args.model_path,
-        network=network,
+        network=_network(args),
         device=args.device,
         amp=args.amp,
         color=args.color,
@@ -76,7 +75,7 @@ def _run(args: argparse.Namespace) -> int:
         tile_pad=args.tile_pad,
     )
     settings = {
-        "network": network,
+        **_noted(restorer.network),
         "color": restorer.settings.color,
         "rounding": restorer.settings.rounding,
         "tile_size": args.tile_size,
@@ -89,6 +88,17 @@ def _run(args: argparse.Namespace) -> int:
         weights={"model": find_checkpoint(args.model_path)},
         settings=settings,
     )
+
+
+def _noted(network: Mapping[str, Any]) -> dict[str, Any]:
+    """A network as notes have it, whether its weights or the user told what it is."""
+    simple = (str, int, float, list, dict, type(None))
+    return {
+        f"network.{key}": value
+        if isinstance(value, simple)
+        else getattr(value, "__qualname__", type(value).__qualname__)
+        for key, value in network.items()
+    }
 
 
 def _network(args: argparse.Namespace) -> Any:

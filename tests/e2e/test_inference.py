@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -108,6 +109,44 @@ def test_results_of_another_image_or_setting_are_made_anew(work, capfd):
     assert infer("--input", "in", "--output", "out", "--color", "rgb") == 0
     err = capfd.readouterr().err
     assert "3 results are made anew; what changed: settings (color bgr, now rgb)" in err
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        ["--arch", "JESSNet"],
+        ["--arch", "HDC_edge_refine"],
+        ["-opt", "net.yml"],
+    ],
+)
+def test_a_network_is_the_same_whether_its_weights_or_the_user_tell_what_it_is(
+    work, capfd, network
+):
+    Path("net.yml").write_text("network_g: {type: JESSNet, in_c: 3, num_block: 2, dim: 8.0}\n")
+    assert infer("--input", "in", "--output", "out") == 0
+    assert infer("--input", "in", "--output", "out", *network) == 0
+    err = capfd.readouterr().err
+    assert "made anew" not in err
+    assert "0 made, 3 already there" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "told"),
+    [
+        ("HggtSwinIR", {"pad_mode": "needed"}, "network.pad_mode always, now needed"),
+        ("SwinIR", {"type": "HggtSwinIR"}, "network.type SwinIR, now HggtSwinIR; "),
+    ],
+)
+def test_results_of_a_network_with_other_options_are_made_anew(work, capfd, kind, change, told):
+    size = {"upscale": 1, "img_size": 8, "window_size": 4, "depths": [1], "num_heads": [1]}
+    section = {"type": kind, "embed_dim": 4, "mlp_ratio": 2.0, "upsampler": "", **size}
+    torch.save(build_network(section).state_dict(), "W.pth")
+    for network in (section, section, {**section, **change}):
+        Path("net.yml").write_text(json.dumps({"network_g": network}))
+        assert infer("--input", "in/a.png", "--output", "out", "-opt", "net.yml") == 0
+    err = capfd.readouterr().err
+    assert "0 made, 1 already there" in err
+    assert f"out: 1 result is made anew; what changed: settings ({told}" in err
 
 
 def test_files_without_a_note_are_not_replaced(work, capfd):

@@ -17,7 +17,13 @@ from typing import Any
 
 from smoothkit.core.errors import CONSTRUCTOR_ERRORS, Fault, OptionError
 from smoothkit.core.options import thaw
-from smoothkit.core.signature import nearest, signature_faults, takes_single_opt, with_whole_numbers
+from smoothkit.core.signature import (
+    defaults,
+    nearest,
+    signature_faults,
+    takes_single_opt,
+    with_whole_numbers,
+)
 
 
 class Registry:
@@ -147,6 +153,19 @@ class Registry:
             raise OptionError([_below(where, fault) for fault in error.faults]) from error
         except CONSTRUCTOR_ERRORS as error:
             raise OptionError([Fault.refused(where, cls.__name__, error)]) from error
+
+    def resolved(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        """The section with the class's own name and every option that it is built with.
+
+        Args:
+            spec: one that ``build`` takes.
+        """
+        cls = self.get(spec["type"])
+        options = {**self._presets.get(spec["type"], {}), **thaw(spec)}
+        del options["type"]
+        if not takes_single_opt(cls):
+            options = {**defaults(cls), **with_whole_numbers(cls, options)}
+        return {"type": cls.__name__, **options}
 
     def _own(self, name: str) -> Any:
         name = str(name)

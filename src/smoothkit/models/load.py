@@ -55,6 +55,7 @@ def load_model(
         OptionError: unknown network, option or device.
     """
     net, meta = load_network(path, network)
+    section = meta["network"]
     if hasattr(net, "inputs"):
         raise DataError(
             f"{path}: holds {type(net).__name__}, which takes a trimap with each image. Use "
@@ -71,7 +72,7 @@ def load_model(
         tile_pad=tile_pad,
         dtype=choose_precision(amp, chosen),
     )
-    return Restorer(net, chosen, settings)
+    return Restorer(net, chosen, settings, section)
 
 
 def load_network(
@@ -79,7 +80,8 @@ def load_network(
 ) -> tuple[nn.Module, dict[str, Any]]:
     """The network in a file of weights, on the CPU, and what the file says of it.
 
-    Arguments and errors as for ``load_model``.
+    Its ``network`` is the section that the network was built from, with every option. Arguments
+    and errors as for ``load_model``.
     """
     path = find_checkpoint(path)
     content = load_file(path)
@@ -88,7 +90,7 @@ def load_network(
     section = _section(network, meta.get("network") or infer_network(state), path)
     net = _built(section, network)
     load_into(net, state, path)
-    return net, meta
+    return net, {**meta, "network": ARCH_REGISTRY.resolved(section)}
 
 
 def system_habits(cls: type) -> dict[str, Any]:

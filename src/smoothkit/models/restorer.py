@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isqrt
+from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 import cv2
@@ -75,6 +76,7 @@ class Restorer:
         net: the network; a copy in evaluation mode is kept.
         device: where it runs.
         settings: how.
+        network: its section, with every option; empty where it is not known.
     """
 
     def __init__(
@@ -82,8 +84,10 @@ class Restorer:
         net: nn.Module,
         device: torch.device | str = "cpu",
         settings: RestorerSettings | None = None,
+        network: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.device = torch.device(device)
+        self.network = dict(network)
         self.settings = settings or RestorerSettings()
         self.io: ImageIO = getattr(net, "io", None) or _observed_io(net)
         folded = fold_batch_norm(net).requires_grad_(False)
