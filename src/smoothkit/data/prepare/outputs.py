@@ -62,7 +62,7 @@ def due_of_set(
             note tells of are left where they are.
 
     Raises:
-        DataError: no note tells of a file that is in the way.
+        DataError: no note tells of a file that is in the way, or one cannot be removed.
     """
     others = [
         note.folder / folder / name
@@ -89,7 +89,10 @@ def due_of_set(
     )
     gone = sorted(set(others) - set(unknown))
     for path in gone:
-        path.unlink(missing_ok=True)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise DataError(f"{path}: cannot be removed: {error.strerror}.") from error
     if gone:
         count = "1 image is" if len(gone) == 1 else f"{len(gone)} images are"
         why = "an earlier run made what these images and settings do not"
