@@ -24,6 +24,23 @@ def add_pictures(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_derived(parser: argparse.ArgumentParser) -> None:
+    """What every tool takes that derives images from those of folders (``derive``)."""
+    parser.add_argument(
+        "--input", required=True, nargs="+", action=Gather, metavar="DIR", help="folders of images"
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
+    parser.add_argument("--recursive", action="store_true", help="take the folders inside too")
+    parser.add_argument(
+        "--workers", type=whole_number(1), help="images at a time; default: one a core"
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="make all anew, also where no note tells of a file; remove results of other images",
+    )
+
+
 def add_arithmetic(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """Where a network runs, and in which precision."""
     parser.add_argument(

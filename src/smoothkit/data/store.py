@@ -154,13 +154,16 @@ def open_store(
     return store
 
 
-def image_files(folder: str | Path) -> list[Path]:
+def image_files(folder: str | Path, *, is_recursive: bool = False) -> list[Path]:
     """Images of a folder, by name; other and hidden files are passed over.
+
+    Args:
+        is_recursive: take the folders inside too.
 
     Raises:
         DataError: no such folder, or none in it.
     """
-    store = FolderStore(folder)
+    store = FolderStore(folder, is_recursive=is_recursive)
     store.tell_left_aside()
     names = store.names
     if not names:
