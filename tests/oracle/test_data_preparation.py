@@ -1,4 +1,4 @@
-"""Crops against the published script: names, places and sizes."""
+"""Crops and smaller copies against the published scripts: names, places and sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from smoothkit.data.prepare.derive import derive
 from smoothkit.data.prepare.subimages import Crops, TooSmallError
-from smoothkit.ops.io import read_image, write_image
+from smoothkit.ops.io import read_header, read_image, write_image
+from smoothkit.systems.hggt_enhance.prepare.multiscale import Multiscale
 from support.oracle import Case
 
 RECORDED = Case("hggt_enhance", "data_preparation").meta
@@ -28,3 +29,12 @@ def test_crops_are_those_of_the_published_script(case: dict[str, Any], tmp_path:
         (top, left), (height, width) = crop["top_left"], crop["hw"]
         expected = image[top : top + height, left : left + width]
         np.testing.assert_array_equal(read_image(tmp_path / "out" / name), expected)
+
+
+@pytest.mark.parametrize("case", RECORDED["generate_multiscale"], ids=lambda c: str(c["input_wh"]))
+def test_copies_have_the_published_sizes(case: dict[str, Any], tmp_path: Path) -> None:
+    width, height = case["input_wh"]
+    write_image(tmp_path / "in/pic.png", np.zeros((height, width), np.uint8))
+    derive(Multiscale(), [tmp_path / "in"], tmp_path / "out")
+    headers = {path.name: read_header(path) for path in tmp_path.glob("out/[!.]*")}
+    assert {name: [h.width, h.height] for name, h in headers.items()} == case["outputs_wh"]
