@@ -1,6 +1,8 @@
 """Pack a folder of images into an lmdb that this package and BasicSR read.
 
-OUT gets data.mdb and meta_info.txt. One large file helps on network disks.
+OUTPUT gets data.mdb, meta_info.txt and .smoothkit.jsonl, which notes what it was made from; keys
+are the paths below INPUT without extension. One large file helps on network disks. An lmdb that is
+up to date is left, one of other images or settings is made anew.
 """
 
 from __future__ import annotations
@@ -10,16 +12,21 @@ import sys
 from typing import get_args
 
 from smoothkit.cli.process import run_command
+from smoothkit.core.log import setup_logging
 from smoothkit.data.lmdb_store import Encoding, create_lmdb
 from smoothkit.data.store import open_store
 
 
 def main() -> int:
+    setup_logging()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--input_dir", required=True, help="folder of images")
-    parser.add_argument("--out", required=True, help="<name>.lmdb, which must not be there yet")
+    # The second names are those of the other tools here.
+    parser.add_argument(
+        "--input", "--input_dir", required=True, metavar="DIR", help="folder of images"
+    )
+    parser.add_argument("--output", "--out", required=True, metavar="DIR", help="<name>.lmdb")
     parser.add_argument("--recursive", action="store_true", help="take the folders inside too")
     parser.add_argument(
         "--encoding",
@@ -36,12 +43,19 @@ def main() -> int:
         metavar="0-9",
         help="of PNGs; default: %(default)s",
     )
-    args = parser.parse_args()
-    source = open_store(args.input_dir, option="--input_dir", is_recursive=args.recursive)
-    count = create_lmdb(
-        source, args.out, encoding=args.encoding, compress_level=args.compress_level
+    parser.add_argument(
+        "--overwrite", action="store_true", help="make it anew, also where no note tells of it"
     )
-    print(f"{args.out}: {count} images written")
+    args = parser.parse_args()
+    source = open_store(args.input, option="--input", is_recursive=args.recursive)
+    is_made = create_lmdb(
+        source,
+        args.output,
+        encoding=args.encoding,
+        compress_level=args.compress_level,
+        overwrite=args.overwrite,
+    )
+    print(f"{args.output}: {len(source.names)} images {'written' if is_made else 'up to date'}")
     return 0
 
 

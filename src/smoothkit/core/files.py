@@ -8,6 +8,7 @@ import json
 import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -66,11 +67,22 @@ def check_name(path: Path) -> None:
         )
 
 
+def temporary_folder(parent: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder that ends with its context, or with ``remove_leftovers`` where that is killed."""
+    return tempfile.TemporaryDirectory(
+        prefix=".", suffix=f".{os.getpid()}{TEMPORARY}", dir=parent, ignore_cleanup_errors=True
+    )
+
+
 def remove_leftovers(folder: Path) -> None:
-    """Remove the temporary files of writers that were killed, as far as the folder allows."""
+    """Remove temporary files and folders of writers that were killed, as far as is allowed."""
     for path in folder.glob(f".*{TEMPORARY}"):
         process = path.name.removesuffix(TEMPORARY).rpartition(".")[2]
-        if not _is_alive(process):
+        if _is_alive(process):
+            continue
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             with suppress(OSError):
                 path.unlink()
 

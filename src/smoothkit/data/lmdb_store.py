@@ -7,18 +7,21 @@ image files, and ``meta_info.txt`` with one line ``<name>.png (h,w,c) <compress_
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterable, Iterator
-from itertools import islice
+import sys
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import cv2
 import lmdb
+from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import write_bytes
+from smoothkit.core.files import remove_leftovers, temporary_folder
 from smoothkit.core.lmdbs import META_FILE, Database, key_of, meta_names
+from smoothkit.core.parallel import in_threads
+from smoothkit.data.provenance import Note, Origin, digest_of
 from smoothkit.data.store import ImageStore
 from smoothkit.ops.io import ImageHeader, decode_header, decode_image, encode_image
 
@@ -63,69 +66,96 @@ def create_lmdb(
     *,
     encoding: Encoding = "png",
     compress_level: int = 1,
-) -> int:
-    """Write an lmdb of all images of ``source``; returns how many.
+    overwrite: bool = False,
+) -> bool:
+    """Write an lmdb of all images of ``source``; returns False where it is up to date.
 
-    It is written under a temporary name beside ``target`` and then renamed.
+    One whose note says that it was made from other images or by other settings is made anew. It is
+    written under a temporary name beside ``target`` and then renamed.
 
     Args:
-        target: ``<name>.lmdb``, which must not be there yet.
+        target: ``<name>.lmdb``.
         encoding: ``png``; ``bmp``, 8 bits only, about twice as large and thirty times as fast to
             read; ``keep`` stores the files as they are, which palette label maps need.
         compress_level: of PNGs, 0 to 9.
+        overwrite: replace an lmdb that no note tells of.
 
     Raises:
-        DataError: an image cannot be read, two have one key, ``target`` is there or cannot be
-            written.
+        DataError: an image cannot be read, two have one key, ``target`` is there without a note,
+            is no lmdb, is ``source``, or cannot be written.
     """
     target = Path(target)
     if target.suffix != ".lmdb":
         raise DataError(f"{target}: the name of an lmdb must end in '.lmdb'.")
-    if target.exists():
-        raise DataError(f"{target}: is already there. Remove it, or choose another name.")
+    if target.resolve() == Path(source.root).resolve():
+        raise DataError(f"{target}: holds the images, which would be replaced. Give another name.")
+    if target.exists() and not (target / META_FILE).exists():
+        raise DataError(f"{target}: is there already, and is no lmdb. Choose another name.")
     _refuse_twin_keys(source)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".lmdb.", dir=target.parent) as temporary:
-            folder = Path(temporary, target.name)
-            folder.mkdir()
-            lines = _write(folder, _entries(source, encoding, compress_level))
-            write_bytes(folder / META_FILE, os.fsencode("".join(lines)))
-            folder.rename(target)
-    except (OSError, lmdb.Error) as error:
-        raise DataError(f"{target}: cannot be written: {error}.") from error
-    return len(source.names)
+    level = compress_level if encoding == "png" else 0
+    with Note(target) as note:
+        origin = _origin(source, note, encoding, level)
+        advice = "Choose another name, or --overwrite to replace it."
+        if not note.due({target / META_FILE: origin}, is_all=overwrite, what_to_do=advice):
+            return False
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(target.parent)
+            with temporary_folder(target.parent) as temporary:
+                new = Path(temporary, "new")
+                _write(new, source, encoding, level, origin)
+                if target.exists():
+                    target.rename(Path(temporary, "old"))
+                new.rename(target)
+        except (OSError, lmdb.Error) as error:
+            raise DataError(f"{target}: cannot be written: {error}.") from error
+    return True
 
 
 Entry = tuple[bytes, bytes, str]
 
 
-def _entries(source: ImageStore, encoding: Encoding, compress_level: int) -> Iterator[Entry]:
-    """(key, value, line of meta_info.txt) of each image."""
-    level = compress_level if encoding == "png" else 0
-    for name in source.names:
-        data, path = source.read_bytes(name), source.path(name)
-        if encoding != "keep":
-            suffix = f".{encoding}"
-            # Upright: what is encoded anew has no EXIF to say how it lies.
-            image = decode_image(data, path, "whole", cmyk="convert")
-            params = (cv2.IMWRITE_PNG_COMPRESSION, level) if encoding == "png" else ()
-            data = encode_image(image, suffix, name=path, params=params)
-            name = os.path.splitext(name)[0] + suffix
-        header = decode_header(data, path)
-        size = f"({header.height},{header.width},{header.channels})"
-        yield key_of(name), data, f"{name} {size} {level}\n"
+def _origin(source: ImageStore, note: Note, encoding: Encoding, level: int) -> Origin:
+    """What an lmdb is made from: the names and contents of its images."""
+    hashes = in_threads(lambda name: note.stored(source, name)[1], source.names)
+    lines = [f"{name} {found}\n" for name, found in zip(source.names, hashes, strict=True)]
+    images = f"{len(lines)} images", digest_of(os.fsencode("".join(lines)))
+    return Origin({"images": images}, settings={"encoding": encoding, "compress_level": level})
 
 
-def _write(folder: Path, entries: Iterable[Entry]) -> list[str]:
-    lines = []
-    with lmdb.open(str(folder), map_size=_FIRST_MAP_SIZE) as environment:
-        entries = iter(entries)
-        while batch := list(islice(entries, _IMAGES_PER_COMMIT)):
+def _entry(source: ImageStore, encoding: Encoding, level: int, name: str) -> Entry:
+    """(key, value, line of meta_info.txt) of an image."""
+    data, path = source.read_bytes(name), source.path(name)
+    if encoding != "keep":
+        suffix = f".{encoding}"
+        # Upright: what is encoded anew has no EXIF to say how it lies.
+        image = decode_image(data, path, "whole", cmyk="convert")
+        params = (cv2.IMWRITE_PNG_COMPRESSION, level) if encoding == "png" else ()
+        data = encode_image(image, suffix, name=path, params=params)
+        name = os.path.splitext(name)[0] + suffix
+    header = decode_header(data, path)
+    size = f"({header.height},{header.width},{header.channels})"
+    return key_of(name), data, f"{name} {size} {level}\n"
+
+
+def _write(
+    folder: Path, source: ImageStore, encoding: Encoding, level: int, origin: Origin
+) -> None:
+    """Database, list and note; the list last, as it is what the note tells of."""
+    folder.mkdir()
+    lines: list[str] = []
+    entry = partial(_entry, source, encoding, level)
+    with (
+        lmdb.open(str(folder), map_size=_FIRST_MAP_SIZE) as environment,
+        tqdm(total=len(source.names), unit="image", disable=not sys.stderr.isatty()) as bar,
+    ):
+        for start in range(0, len(source.names), _IMAGES_PER_COMMIT):
+            batch = list(in_threads(entry, source.names[start : start + _IMAGES_PER_COMMIT]))
             while not _is_committed(environment, batch):
                 environment.set_mapsize(2 * environment.info()["map_size"])
             lines += [line for _, _, line in batch]
-    return lines
+            bar.update(len(batch))
+    Note(folder).write(folder / META_FILE, os.fsencode("".join(lines)), origin)
 
 
 def _is_committed(environment: lmdb.Environment, batch: Iterable[Entry]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from smoothkit.data.companion_kinds import ColorImages
 from smoothkit.data.companions import Companions, numbered_companions
 from smoothkit.data.lmdb_store import LmdbStore, create_lmdb
 from smoothkit.data.protocols import number_of
+from smoothkit.data.provenance import NOTE
 from smoothkit.data.store import FolderStore, image_files, open_store, results_of
 from smoothkit.ops.io import write_image
 
@@ -179,8 +181,11 @@ def test_a_failed_run_leaves_nothing(folder: Path, tmp_path: Path) -> None:
 
 
 def test_targets_that_cannot_be_are_refused(folder: Path, packed: LmdbStore) -> None:
-    with pytest.raises(DataError, match=r"packed\.lmdb: is already there"):
-        create_lmdb(open_store(folder), packed.root)
+    with pytest.raises(DataError, match=r"packed\.lmdb: holds the images, which would be replaced"):
+        create_lmdb(packed, packed.root)
+    (folder / "sub.lmdb").mkdir()
+    with pytest.raises(DataError, match=r"sub\.lmdb: is there already, and is no lmdb"):
+        create_lmdb(open_store(folder), folder / "sub.lmdb", overwrite=True)
     with pytest.raises(DataError, match=r"must end in '\.lmdb'"):
         create_lmdb(open_store(folder), folder / "x")
     write_image(folder / "b.bmp", image(0))
@@ -190,13 +195,58 @@ def test_targets_that_cannot_be_are_refused(folder: Path, packed: LmdbStore) -> 
 
 def test_the_command_packs_a_folder(folder: Path, tmp_path: Path) -> None:
     def run(source: Path) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, SCRIPT, "--input_dir", source, "--out", tmp_path / "x.lmdb"]
+        command = [sys.executable, SCRIPT, "--input", source, "--output", tmp_path / "x.lmdb"]
         return subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert run(folder).stdout == f"{tmp_path}/x.lmdb: 3 images written\n"
+    assert run(folder).stdout == f"{tmp_path}/x.lmdb: 3 images up to date\n"
+    (folder / "b.png").unlink()
+    changed = run(folder)
+    assert changed.stdout == f"{tmp_path}/x.lmdb: 2 images written\n"
+    told = "1 result is made anew; what changed: images 3 images, now 2 images."
+    assert told in changed.stderr
+    assert open_store(tmp_path / "x.lmdb").names == ["a b.png", "ü.png"]
     refused = run(tmp_path / "nowhere")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr == f"--input_dir: no such folder, got {tmp_path}/nowhere.\n"
+    assert refused.stderr == f"--input: no such folder, got {tmp_path}/nowhere.\n"
+
+
+def test_an_lmdb_that_is_up_to_date_is_left(folder: Path, packed: LmdbStore) -> None:
+    source = FolderStore(folder, is_recursive=True)
+    assert not create_lmdb(source, packed.root)
+    assert create_lmdb(source, packed.root, compress_level=2)
+    assert not create_lmdb(source, packed.root, compress_level=2)
+    write_image(folder / "b.png", image(9))
+    assert create_lmdb(source, packed.root, compress_level=2)
+    np.testing.assert_array_equal(LmdbStore(packed.root).read("b.png"), image(9))
+    assert sorted(os.listdir(folder.parent)) == [folder.name, "packed.lmdb"]
+
+
+def test_an_lmdb_that_no_note_tells_of_is_replaced_on_request_only(folder, packed) -> None:
+    Path(packed.root, NOTE).unlink()
+    with pytest.raises(DataError, match=r"is there already, and no note tells .*--overwrite"):
+        create_lmdb(open_store(folder), packed.root)
+    assert len(LmdbStore(packed.root).names) == 4
+    assert create_lmdb(open_store(folder), packed.root, overwrite=True)
+    assert len(LmdbStore(packed.root).names) == 3
+
+
+def test_a_killed_run_leaves_no_lmdb_and_the_next_one_its_remains(folder, tmp_path, run_python):
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from support.kill_at import arm\n"
+        "from smoothkit.data.lmdb_store import create_lmdb\n"
+        "from smoothkit.data.store import open_store\n"
+        "arm('replace', 1)\n"
+        "create_lmdb(open_store(sys.argv[2]), sys.argv[3])\n"
+    )
+    target = tmp_path / "x.lmdb"
+    killed = run_python("-c", code, str(Path(__file__).parents[2]), str(folder), str(target))
+    assert killed.returncode == -signal.SIGKILL
+    assert not target.exists()
+    assert len(list(tmp_path.glob(".*.partial"))) == 1
+    assert create_lmdb(open_store(folder), target)
+    assert list(tmp_path.glob(".*.partial")) == []
 
 
 def test_a_missing_key_is_named(packed: LmdbStore) -> None:
