@@ -4,7 +4,7 @@ OUTPUT gets <name>_s001<extension> and so on of each image, in its format, depth
 .smoothkit.jsonl, which notes what each was made from. Every x2, x3, x4 and x8 in a name is left
 out. Images with an EXIF orientation are cropped upright, those with a palette become colours. A
 second run makes only what is missing, or was made from other images or by other settings, and
-removes what former settings made besides. Images that cannot be used are left out, and named at the
+removes what a former one made besides. Images that cannot be used are left out, and named at the
 end with exit code 2.
 """
 

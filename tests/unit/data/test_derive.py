@@ -71,7 +71,7 @@ def test_another_crop_size_leaves_nothing_of_the_former(root: Path, caplog) -> N
         done = run(root, crop=12)
     assert (done.results, done.made) == (4, 4)
     assert "settings (crop_size 8, now 12; step 8, now 12)" in caplog.text
-    assert "out: 8 results that this run does not make are removed." in caplog.text
+    assert "out: removed results that this run does not make: 8." in caplog.text
     run(root, crop=12, out="alone")
     assert contents(root / "out") == contents(root / "alone")
 
@@ -88,13 +88,22 @@ def test_results_of_other_images_are_refused_until_asked_to_overwrite(root: Path
     run(root)
     write_image(root / "more/c.png", pixels(3))
     before = contents(root / "out")
-    told = r"out/a_s001\.png: is of an image that this run does not have, as 12 files here\. Give"
+    told = r"out: has results of other images, such as a_s001\.png\. Give the folders of all"
     with pytest.raises(DataError, match=told):
         run(root, "more")
     assert contents(root / "out") == before
     assert run(root, "in", "more").made == 6
     assert run(root, "more", overwrite=True).results == 6
     assert set(contents(root / "out")) == names(root, "c", 6)
+
+
+def test_results_of_an_image_that_was_moved_away_are_removed(root: Path, caplog) -> None:
+    run(root)
+    (root / "in/a.png").rename(root / "a.png")
+    with caplog.at_level("INFO"):
+        assert run(root).made == 0
+    assert set(contents(root / "out")) == names(root, "b", 6)
+    assert "out: removed results that this run does not make: 6." in caplog.text
 
 
 def test_files_that_no_note_tells_of_are_refused(root: Path) -> None:

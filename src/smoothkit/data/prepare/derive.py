@@ -1,7 +1,7 @@
 """Images derived from the images of folders, several from each, such as crops or smaller copies.
 
 After a run the folder of the results has what this run makes, and nothing else: what is current
-stays, what is outdated is made anew, what former settings made besides is removed.
+stays, what is outdated is made anew, what a former run made besides is removed.
 """
 
 from __future__ import annotations
@@ -83,12 +83,13 @@ def derive(
     Images are read upright and with palettes as colours; grey, 16 bits and alpha stay.
 
     Args:
-        inputs: all folders of the data set: results of images that are not among them are refused.
+        inputs: all folders of the data set: results of images that are no longer among them are
+            removed; where none of them is left, that is refused.
         out_dir: made where missing.
         is_recursive: take the images of folders inside too.
         workers: images at a time; None for one for each usable CPU.
-        overwrite: make all anew, also in the place of files that no note tells of, and remove the
-            results of images that are not among the inputs.
+        overwrite: make all anew, also in the place of files that no note tells of, and remove
+            results of other images.
 
     Raises:
         DataError: a folder is missing or has no images; two images would get the same results;
@@ -104,7 +105,7 @@ def derive(
     due = note.due(origins, is_all=overwrite, what_to_do=advice)
     _remove(stale)
     if stale:
-        log.info("%s: %d results that this run does not make are removed.", out_dir, len(stale))
+        log.info("%s: removed results that this run does not make: %d.", out_dir, len(stale))
     remove_leftovers(out_dir)
 
     def make(plan: _Plan) -> Summary:
@@ -208,30 +209,29 @@ def _stale(recipe: Recipe, plans: Mapping[str, _Plan], note: Note, overwrite: bo
     """Results of a former run that this one does not make; none where the folder is not there.
 
     Raises:
-        DataError: images that no note tells of; results of images that this run does not have, or
+        DataError: images that no note tells of; results of other images only; results of an image
             that cannot be read any more, so that nobody knows whether they are right.
     """
     if not note.folder.exists():
         return []
     expected = {path for plan in plans.values() for path in plan.results}
-    there = (note.folder / name for name in FolderStore(note.folder).names)
+    there = [note.folder / name for name in FolderStore(note.folder).names]
     stale = [path for path in there if path not in expected]
     note.refuse_unknown(stale, "Move it away, or give another folder.")
-    if overwrite:
+    if overwrite or not stale:
         return stale
-    owners = {path: plans.get(recipe.owner_of(path.name)) for path in stale}
-    foreign = [path for path, plan in owners.items() if plan is None]
-    if foreign:
-        more = f", as {len(foreign)} files here" if foreign[1:] else ""
+    owners = {path: plans.get(recipe.owner_of(path.name)) for path in there}
+    if not any(owners.values()):
         raise DataError(
-            f"{foreign[0]}: is of an image that this run does not have{more}. Give the folders of "
-            "all images, or another output folder, or --overwrite to remove such files."
+            f"{note.folder}: has results of other images, such as {stale[0].name}. Give the "
+            "folders of all images, or another output folder, or --overwrite to remove them."
         )
-    for path, plan in owners.items():
+    for path in stale:
+        plan = owners[path]
         if plan and not plan.is_readable:
             raise DataError(
                 f"{plan.fault} {path} is of it, and this run does not know whether to keep that. "
-                "Mend the image, or --overwrite to remove its results."
+                "Mend the image, or move it away."
             )
     return stale
 
