@@ -162,7 +162,27 @@ def workplace(demo) -> Path:
     make_hggt(root)
     make_matting(root)
     make_csgis(root)
+    make_archives(root)
     return root
+
+
+def make_archives(root: Path) -> None:
+    """The archives of DIV2K, Flickr2K and OST, of a few made-up images."""
+    names = {
+        "DIV2K_train_HR.zip": ["DIV2K_train_HR/0001.png", "DIV2K_train_HR/0002.png"],
+        "Flickr2K.tar": ["Flickr2K/Flickr2K_HR/000001.png", "Flickr2K/Flickr2K_LR/000001x2.png"],
+        "OST_dataset.zip": ["OST/plant/plant_1.png", "OST/sky/sky_1.png"],
+    }
+    rng = np.random.default_rng(0)
+    for archive, images in names.items():
+        folder = root / "unpacked" / archive
+        for name in images:
+            side = 300 if "sky" in name else 520
+            coarse = rng.integers(0, 256, (side // 20, side // 20, 3), np.uint8)
+            write_image(folder / name, coarse.repeat(20, 0).repeat(20, 1))
+        kind = archive.partition(".")[2]
+        made = shutil.make_archive(str(root / archive.partition(".")[0]), kind, folder)
+        assert Path(made).name == archive
 
 
 def make_csgis(root: Path) -> None:
@@ -223,7 +243,8 @@ def make_hggt(root: Path) -> None:
         (test / "GT").mkdir(exist_ok=True)
         target = own / ("test" if name == "Test-100" else "test/images/original")
         (test / "GT" / name).symlink_to(target)
-    for path in (root / "options").glob("*/hggt_sr/*_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4.yml"):
+    used = ("*/hggt_sr/*_RRDBGAN_PosNegGT_Blind_Pos+Neg_x4.yml", "train/hggt_sr/*_RRDB_DF2K*.yml")
+    for path in (path for name in used for path in (root / "options").glob(name)):
         options = yaml.safe_load(path.read_text())
         network = options["network_g"]
         network |= {"num_feat": 4, "num_block": 1, "num_grow_ch": 4}
@@ -231,12 +252,13 @@ def make_hggt(root: Path) -> None:
             weights = root / options["path"]["pretrain_network_g"]
             weights.parent.mkdir(parents=True)
             torch.save({"params_ema": build_network(network).state_dict()}, weights)
-            options["network_d"]["num_feat"] = 4
+            if "network_d" in options:
+                options["network_d"]["num_feat"] = 4
+                options["train"].pop("perceptual_opt")  # half a gigabyte of VGG19
             options["degradation"] |= {"gt_size": 32, "pool_size": 2}
             options["datasets"]["train"] |= {"batch_size_per_gpu": 2, "num_worker_per_gpu": 0}
             options["datasets"]["train"]["crop_size"] = 64
             options["train"]["total_iter"] = 2
-            options["train"].pop("perceptual_opt")  # half a gigabyte of VGG19
         path.write_text(yaml.safe_dump(options))
 
 
