@@ -32,7 +32,7 @@ def add_derived(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", required=True, metavar="DIR", help="folder of the results")
     parser.add_argument("--recursive", action="store_true", help="take the folders inside too")
     parser.add_argument(
-        "--workers", type=whole_number(1), help="images at a time; default: one a core"
+        "--workers", type=whole_number(1), help="images at a time; default: cores and two more"
     )
     parser.add_argument(
         "--overwrite",

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from tqdm import tqdm
 
+from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import check_name, remove_leftovers
 from smoothkit.core.parallel import in_threads
@@ -25,6 +26,9 @@ from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.io import ImageHeader, encode_image, kind_fault, read_header, read_image
 
 log = logging.getLogger(__name__)
+
+# Threads beyond the CPUs: each waits for the disk after a result, a sixth of its time or more.
+_WAITING = 2
 
 # From the pixels of an image, as ``read_image`` gives them in the mode ``whole``, to a result.
 Make = Callable[[np.ndarray], np.ndarray]
@@ -87,7 +91,7 @@ def derive(
             removed; where none of them is left, that is refused.
         out_dir: made where missing.
         is_recursive: take the images of folders inside too.
-        workers: images at a time; None for one for each usable CPU.
+        workers: images at a time; None for two more than usable CPUs.
         overwrite: make all anew, also in the place of files that no note tells of, and remove
             results of other images.
 
@@ -127,7 +131,7 @@ def derive(
         return Summary(len(plan.results), len(own), [])
 
     with note:
-        done = in_threads(make, list(plans.values()), workers)
+        done = in_threads(make, list(plans.values()), workers or usable_cpus() + _WAITING)
         bar = tqdm(done, total=len(plans), unit="image", disable=not sys.stderr.isatty())
         parts = list(bar)
     faults = [fault for part in parts for fault in part.faults]
