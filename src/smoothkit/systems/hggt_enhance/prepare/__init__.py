@@ -1,1 +1,1 @@
-"""Making the data of HGGT's enhancement; crops, lists and lmdbs are made by ``data.prepare``."""
+"""Data tools of HGGT, one module each."""
