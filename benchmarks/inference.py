@@ -80,7 +80,7 @@ def large(args: argparse.Namespace) -> None:
     restorer = Restorer(network(), args.device, RestorerSettings(dtype=dtype))
     before = peak_megabytes()
     started = time.perf_counter()
-    plan = restorer._plan(*image.shape[:2])
+    plan = restorer.tiling.plan(*image.shape[:2], restorer._tile_size(*image.shape[:2]))
     restorer(image)
     report(
         what="full-size JESS-Net, one photograph in tiles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,34 @@ def open_set(run: Run, key: str) -> OpenSet:
         log.warning("%s: %d of %d items are skipped: %s", where, len(bad), len(dataset),
                     _listed(bad))  # fmt: skip
     return OpenSet(section, dataset, bad)
+
+
+def refuse_small_images(net: Any, sets: Sequence[OpenSet]) -> None:
+    """Refuse images that a network takes no results from, before the first of them is run.
+
+    Images in an lmdb, and those of data sets without a list ``paths``, are refused when their turn
+    comes.
+
+    Args:
+        net: with its facts in ``io``, or any other.
+        sets: those that it will be run on.
+
+    Raises:
+        DataError: names them and their sizes.
+    """
+    io = getattr(net, "io", None)
+    if io is None or io.refuses_below <= 1:
+        return
+    for opened in sets:
+        bad: dict[int, str] = {}
+        for index, entry in enumerate(getattr(opened.dataset, "paths", ())):
+            path = entry.get("lq_path") if isinstance(entry, Mapping) else entry
+            if isinstance(path, str) and Path(path).is_file():
+                header = read_header(path)
+                if fault := io.size_fault(header.height, header.width):
+                    bad[index] = f"{path}: {type(net).__name__}: {fault}"
+        if bad:
+            raise DataError(f"{opened.section['name']}: {_listed(bad)}")
 
 
 def phases(run: Run, *starts: str) -> list[str]:

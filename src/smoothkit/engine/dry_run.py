@@ -16,7 +16,7 @@ from smoothkit.core.registry import MODEL_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import RunSettings
 from smoothkit.engine.check import check
-from smoothkit.engine.datasets import OpenSet, open_set
+from smoothkit.engine.datasets import OpenSet, open_set, refuse_small_images
 from smoothkit.engine.published import in_our_form
 from smoothkit.engine.setup import Run, complete_networks
 from smoothkit.engine.trial import try_item, try_step
@@ -49,10 +49,11 @@ def check_file(
     if report.unread:
         yield f"read by nothing: {', '.join(report.unread)}"
     faults: list[Fault] = []
-    yield from _check_networks(file, faults)
+    networks: dict[str, torch.nn.Module] = {}
+    yield from _check_networks(file, networks, faults)
     yield from _check_losses(file, faults)
     if with_data:
-        yield from _check_data(file, faults)
+        yield from _check_data(file, networks, faults)
     if not with_data:
         needed += _take_missing_files(faults)
     if faults:
@@ -68,7 +69,10 @@ def _take_missing_files(faults: list[Fault]) -> list[Fault]:
     return missing
 
 
-def _check_networks(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+def _check_networks(
+    file: OptionFile, networks: dict[str, torch.nn.Module], faults: list[Fault]
+) -> Iterator[str]:
+    """Each network is built, and kept in ``networks``."""
     for key, section in file.data.items():
         if not key.startswith("network_"):
             continue
@@ -77,6 +81,7 @@ def _check_networks(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
         except (OptionError, *_REFUSALS) as error:
             faults += _faults_of(error, key, "network")
             continue
+        networks[key] = net
         count = sum(p.numel() for p in net.parameters())
         yield f"{key}: {type(net).__name__}, {count:,} parameters"
 
@@ -104,7 +109,9 @@ def _check_losses(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             yield f"train.{key}: {type(loss).__name__}"
 
 
-def _check_data(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
+def _check_data(
+    file: OptionFile, networks: Mapping[str, torch.nn.Module], faults: list[Fault]
+) -> Iterator[str]:
     """The data sets, and where nothing else is wrong what they are used for."""
     settings = RunSettings.read(file.data)
     run = Run(file, settings, Runtime(device=choose_device(settings.num_gpu)), seed=0)
@@ -123,6 +130,12 @@ def _check_data(file: OptionFile, faults: list[Fault]) -> Iterator[str]:
             found = opened[key]
             skipped = f", {len(found.bad)} of them skipped" if found.bad else ""
             yield f"{where}: {type(found.dataset).__name__}, {len(found.dataset)} items{skipped}"
+    try:
+        refuse_small_images(
+            networks.get("network_g"), [v for k, v in opened.items() if k != "train"]
+        )
+    except DataError as error:
+        faults.append(Fault.of("datasets", error))
     if faults:
         return
     usable = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from smoothkit.core import distributed
 from smoothkit.core.errors import DataError, OptionError
 from smoothkit.core.log import setup_logging
-from smoothkit.engine.datasets import open_set, phases
+from smoothkit.engine.datasets import open_set, phases, refuse_small_images
 from smoothkit.engine.setup import Run, open_run, write_resolved
 from smoothkit.engine.tables import Table, write_tables
 from smoothkit.engine.validation import Place, validate
@@ -64,6 +64,7 @@ def _test(run: Run, launcher: str) -> list[Table]:
         log.warning("path.pretrain_network_g is not given: testing untrained weights.")
     with distributed.alike(launcher):
         model = build_model(run.options, run.runtime)
+        refuse_small_images(getattr(model, "net", None), sets)
     suffix = run.settings.name if run.val.suffix is None else run.val.suffix
     tables: list[Table] = []
     failures: list[str] = []

@@ -24,7 +24,7 @@ from smoothkit.core.runtime import Folders
 from smoothkit.core.seeds import seed_everything
 from smoothkit.core.settings import LoaderSettings, TrainSettings
 from smoothkit.engine.best import Best
-from smoothkit.engine.datasets import OpenSet, open_set, phases
+from smoothkit.engine.datasets import OpenSet, open_set, phases, refuse_small_images
 from smoothkit.engine.folders import Lock, prepare_experiment
 from smoothkit.engine.loop import Loop, Progress, restore
 from smoothkit.engine.messages import Messages
@@ -121,6 +121,7 @@ def _train(run: Run, launcher: str, *, auto_resume: bool, how_to_go_on: str) -> 
             resume = _find_resume(run, auto_resume=auto_resume)
             _refuse_finished(resume, plan)
             model = build_model(run.options, replace(run.runtime, is_resumed=resume is not None))
+            refuse_small_images(getattr(model, "net", None), val_sets)
             seed_everything(run.seed + run.runtime.rank)
             progress = restore(run, model, resume) if resume else Progress()
         # What the first validation would end in ends the run before it has cost anything.

@@ -131,6 +131,8 @@ def validate(
                 nothing = dict.fromkeys(metrics, math.nan)
                 rows.append({"image": stem, "number": number, _FAILED: True, **nothing})
                 continue
+            except DataError as error:
+                raise DataError(f"{stem}: {error}") from error
             except (RuntimeError, MemoryError) as error:
                 refuse_device_failure(error, f"validation of {stem}")
                 raise

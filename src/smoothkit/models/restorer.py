@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import isqrt
@@ -15,21 +14,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smoothkit.core.devices import is_out_of_memory, refuse_device_failure
+from smoothkit.core.devices import refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.image_io import ImageIO
 from smoothkit.models.finite import finite
 from smoothkit.models.folding import fold_batch_norm
 from smoothkit.models.memory import budget, bytes_per_pixel
 from smoothkit.models.predictor import named_outputs
+from smoothkit.models.tiling import SMALLEST_TILE, Tiling
 from smoothkit.ops.io import Rounding, to_float, to_uint8, to_uint16
 from smoothkit.ops.pad import pad_to
 from smoothkit.ops.tensor import Color
-from smoothkit.ops.tile import Tile, tiles
-
-log = logging.getLogger(__name__)
-
-_SMALLEST_TILE = 16
+from smoothkit.ops.tile import Tile
 
 
 @dataclass(frozen=True)
@@ -39,9 +35,10 @@ class RestorerSettings:
     Args:
         color: channel order that the network was trained with.
         rounding: to 8 bits; 16 bits are always rounded.
-        tile_size: largest side of a tile in pixels, or ``auto``: what memory allows.
-        tile_pad: by how much tiles overlap; ~ takes the network's radius, which makes the result
-            that of the whole image.
+        tile_size: largest side of a tile in pixels, or ``auto``: that of the network's own
+            ``default_tile``, else what memory allows.
+        tile_pad: by how much tiles overlap; ~ takes that of the network's own, else its radius,
+            which makes the result that of the whole image.
         dtype: of the arithmetic, under autocast where it is not float32.
     """
 
@@ -93,7 +90,7 @@ class Restorer:
         folded = fold_batch_norm(net).requires_grad_(False)
         self.net = folded.to(self.device).to(memory_format=torch.channels_last)
         self._bytes_per_pixel: float | None = None
-        self._limit: int | None = None  # of tiles, once memory did not suffice for larger ones
+        self.tiling: Tiling[np.ndarray] = Tiling(self.io, self._overlap(), self.device)
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
         """The result for an RGB image.
@@ -131,35 +128,37 @@ class Restorer:
 
     def _tiled(self, pixels: np.ndarray) -> np.ndarray:
         height, width, _ = pixels.shape
+        if fault := self.io.size_fault(height, width):
+            raise DataError(f"{type(self.net).__name__}: {fault}")
         scale = self.io.scale
         out: np.ndarray | None = None
-        for tile in self._plan(height, width):
-            for part, result in self._computed(pixels, tile):
-                if out is None:
-                    shape = (height * scale, width * scale, result.shape[2])
-                    out = np.empty(shape, result.dtype)
-                out[part.outside(scale)] = result
+        size = self._tile_size(height, width)
+        parts = self.tiling.run(height, width, size, lambda tile: self._result(pixels, tile))
+        for part, result in parts:
+            if out is None:
+                shape = (height * scale, width * scale, result.shape[2])
+                out = np.empty(shape, result.dtype)
+            out[part.outside(scale)] = result
         assert out is not None
         return out
 
-    def _plan(self, height: int, width: int) -> list[Tile]:
-        overlap = self._overlap()
-        if self.settings.tile_size == "auto":
-            size = self._affordable_side(height, width, overlap)
-        else:
-            size = int(self.settings.tile_size)
-        if overlap is None:
-            if size < max(height, width) and self.settings.tile_size != "auto":
-                raise DataError(
-                    "how far this network sees is not known, so its tiles may not fit together. "
-                    "Give tile_pad to cut it into tiles anyway."
-                )
-            size, overlap = max(height, width), 0
-        return list(tiles(height, width, size, overlap, self.io.multiple_of))
+    def _tile_size(self, height: int, width: int) -> int:
+        size, overlap = self.settings.tile_size, self.tiling.overlap
+        if size == "auto":
+            if self.io.default_tile is not None:
+                return self.io.default_tile[0]
+            return self._affordable_side(height, width, overlap)
+        if overlap is None and size < max(height, width):
+            raise DataError(
+                "how far this network sees is not known, so its tiles may not fit together. "
+                "Give tile_pad to cut it into tiles anyway."
+            )
+        return size
 
     def _overlap(self) -> int | None:
-        given = self.settings.tile_pad
-        return self.io.radius if given is None else given
+        if self.settings.tile_pad is not None:
+            return self.settings.tile_pad
+        return self.io.default_tile[1] if self.io.default_tile is not None else self.io.radius
 
     def _affordable_side(self, height: int, width: int, overlap: int | None) -> int:
         if self._bytes_per_pixel is None:
@@ -167,47 +166,12 @@ class Restorer:
         pixels = budget(self.device) / self._bytes_per_pixel
         if height * width <= pixels:
             return max(height, width)
-        return max(isqrt(int(pixels)) - 2 * (overlap or 0), _SMALLEST_TILE)
+        return max(isqrt(int(pixels)) - 2 * (overlap or 0), SMALLEST_TILE)
 
     def _probe(self, side: int) -> Tensor:
         side = max(-(-side // self.io.multiple_of) * self.io.multiple_of, self.io.min_size)
         image = torch.zeros(1, self.io.channels, side, side, device=self.device)
         return image.contiguous(memory_format=torch.channels_last)
-
-    def _computed(self, pixels: np.ndarray, tile: Tile) -> Iterator[tuple[Tile, np.ndarray]]:
-        """The tile's part of the result; in pieces where memory does not hold the window."""
-        height, width = pixels.shape[:2]
-        if self._limit is not None and _side(tile) > self._limit:
-            for piece in self._cut(tile, height, width, self._limit):
-                yield from self._computed(pixels, piece)
-            return
-        try:
-            yield tile, self._result(pixels, tile)
-            return
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-        for piece in self._pieces(tile, height, width):
-            yield from self._computed(pixels, piece)
-
-    def _pieces(self, tile: Tile, height: int, width: int) -> list[Tile]:
-        """The tile cut up after memory did not suffice; the others will be cut like it."""
-        side = _side(tile)
-        smallest = max(_SMALLEST_TILE, self.io.multiple_of)
-        if self._overlap() is None or side // 2 < smallest:
-            raise DataError(
-                f"{self.device}: out of memory for a window of {tile.area} pixels, which cannot "
-                "be made smaller. Free some memory, or use '--amp auto'."
-            )
-        self._limit = side // 2 // self.io.multiple_of * self.io.multiple_of
-        log.warning("out of memory with tiles of %d pixels; going on with %d.", side, self._limit)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        return self._cut(tile, height, width, self._limit)
-
-    def _cut(self, tile: Tile, height: int, width: int, side: int) -> list[Tile]:
-        smaller = tiles(height, width, side, self._overlap() or 0, self.io.multiple_of)
-        return [t for t in smaller if _overlaps(t, tile)]
 
     def _result(self, pixels: np.ndarray, tile: Tile) -> np.ndarray:
         top, left, bottom, right = tile.window
@@ -266,14 +230,6 @@ def _mean_of_channels(image: np.ndarray) -> np.ndarray:
     mean: np.ndarray = image.mean(axis=2, keepdims=True, dtype=np.float64)
     levels = mean if image.dtype.kind == "f" else np.rint(mean)
     return levels.astype(image.dtype)
-
-
-def _side(tile: Tile) -> int:
-    return max(tile.bottom - tile.top, tile.right - tile.left)
-
-
-def _overlaps(a: Tile, b: Tile) -> bool:
-    return a.top < b.bottom and b.top < a.bottom and a.left < b.right and b.left < a.right
 
 
 def _observed_io(net: nn.Module) -> ImageIO:
