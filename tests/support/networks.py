@@ -24,6 +24,8 @@ SMALL: dict[str, Any] = {
 }
 SMALL |= {"depths": [1, 1], "num_heads": [2, 2], "embed_dim": 8, "img_size": 16}
 SMALL |= {"blocks": [1, 1, 1, 1]}
+SMALL |= {"num_in_ch": 3, "num_out_ch": 3, "num_group": 1, "squeeze_factor": 4}
+SMALL |= {"m_elan": 2, "c_elan": 12, "window_sizes": [2, 4, 8]}
 
 # Networks that images go into.
 IMAGE_NETWORKS = [name for name, cls in ARCH_REGISTRY if getattr(cls, "io", True)]

@@ -280,3 +280,8 @@ def _load_safetensors(path: Path) -> Any:
             return {"params": state, "meta": meta}
     except (safetensors.SafetensorError, OSError) as error:
         raise DataError(f"{path}: truncated, or not a safetensors file ({error}).") from error
+
+
+def count_parts(state: Mapping[str, Tensor], prefix: str) -> int:
+    """How many parts of a network have weights whose names begin with ``prefix``."""
+    return len({k.removeprefix(prefix).partition(".")[0] for k in state if k.startswith(prefix)})

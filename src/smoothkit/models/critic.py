@@ -18,7 +18,7 @@ from smoothkit.core.registry import LOSS_REGISTRY
 from smoothkit.core.runtime import Runtime
 from smoothkit.core.settings import TrainSettings
 from smoothkit.models.guard import Guard
-from smoothkit.models.step import DEFAULT_INPUTS, Step, loss_sections
+from smoothkit.models.step import DEFAULT_INPUTS, Step, loss_sections, refusals
 from smoothkit.models.updater import Updater
 from smoothkit.ops.precision import at_least_float32
 
@@ -118,7 +118,7 @@ class Critic:
         return value
 
     def _judge(self, image: Tensor) -> Tensor:
-        with self.updater.autocast():
+        with self.updater.autocast(), refusals("network_d", self.net):
             return at_least_float32(self.net(image))
 
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smoothkit.archs.borrowed import BorrowedNetwork
 from smoothkit.core.basicsr_compat import basicsr_part
 from smoothkit.core.image_io import ImageIO
 from smoothkit.core.registry import ARCH_REGISTRY
@@ -216,7 +217,7 @@ class LocNet(nn.Module):
 
 
 @ARCH_REGISTRY.register
-class HggtSwinIR(nn.Module):
+class HggtSwinIR(BorrowedNetwork):
     """BasicSR's SwinIR behind a padding of its own; ``type: SwinIR`` is BasicSR's, without it.
 
     Args:
@@ -244,8 +245,9 @@ class HggtSwinIR(nn.Module):
         resi_connection: str = "1conv",
         pad_mode: PadMode = "always",
     ) -> None:
-        super().__init__()
-        net = basicsr_part("archs.swinir_arch", "SwinIR")(
+        super().__init__(
+            "archs.swinir_arch",
+            "SwinIR",
             upscale=upscale,
             in_chans=in_chans,
             img_size=img_size,
@@ -258,10 +260,6 @@ class HggtSwinIR(nn.Module):
             upsampler=upsampler,
             resi_connection=resi_connection,
         )
-        # Its parts are ours, under their own names; itself it is only their order in ``forward``.
-        self.__dict__["_net"] = net
-        for name, part in net.named_children():
-            self.add_module(name, part)
         self._window, self._scale, self._pad_mode = window_size, upscale, pad_mode
         # Reflection needs more pixels than it adds: a side of just one window has too few.
         self.io = ImageIO(
@@ -275,8 +273,7 @@ class HggtSwinIR(nn.Module):
         """(N, in_chans, upscale * H, upscale * W)."""
         height, width = x.shape[-2:]
         right, below = (self._padding(side) for side in (width, height))
-        net: Any = self.__dict__["_net"]
-        result: Tensor = net(F.pad(x, (0, right, 0, below), mode="reflect"))
+        result = super().forward(F.pad(x, (0, right, 0, below), mode="reflect"))
         return result[..., : height * self._scale, : width * self._scale]
 
     def _padding(self, side: int) -> int:

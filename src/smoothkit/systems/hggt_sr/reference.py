@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.weights import count_parts
 
 # What of a model type is not in its option file.
 _TWO_STAGES = ("RealESRNet_Model", "RealESRGAN_Model", "RealESRGAN_PosGT_Model")
@@ -333,7 +334,7 @@ def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
     options = {
         "num_out_ch": state["conv_last.weight"].shape[0],
         "num_feat": state["conv_first.weight"].shape[0],
-        "num_block": _count(state, "body."),
+        "num_block": count_parts(state, "body."),
         "num_grow_ch": state["body.0.rdb1.conv1.weight"].shape[0],
     }
     channels = state["conv_first.weight"].shape[1]
@@ -354,7 +355,7 @@ def _old_rrdb(state: Mapping[str, Tensor]) -> dict[str, Any]:
         "in_nc": state["conv_first.weight"].shape[1],
         "out_nc": state["conv_last.weight"].shape[0],
         "nf": state["conv_first.weight"].shape[0],
-        "nb": _count(state, "RRDB_trunk."),
+        "nb": count_parts(state, "RRDB_trunk."),
         "gc": state["RRDB_trunk.0.RDB1.conv1.weight"].shape[0],
         "sf": 4 if "upconv2.weight" in state else 2,
     }
@@ -366,7 +367,7 @@ def _swinir(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
         return None
     embed_dim, channels = state["conv_first.weight"].shape[:2]
     first = "layers.0.residual_group.blocks.0."
-    depth = _count(state, "layers.")
+    depth = count_parts(state, "layers.")
     tables = [
         state[f"layers.{i}.residual_group.blocks.0.attn.relative_position_bias_table"]
         for i in range(depth)
@@ -379,7 +380,7 @@ def _swinir(state: Mapping[str, Tensor]) -> dict[str, Any] | None:
         "in_chans": channels,
         "img_size": window * math.isqrt(len(mask)) if mask is not None else 64,
         "window_size": window,
-        "depths": [_count(state, f"layers.{i}.residual_group.blocks.") for i in range(depth)],
+        "depths": [count_parts(state, f"layers.{i}.residual_group.blocks.") for i in range(depth)],
         "embed_dim": embed_dim,
         "num_heads": [table.shape[1] for table in tables],
         "mlp_ratio": state[f"{first}mlp.fc1.weight"].shape[0] / embed_dim,
@@ -394,7 +395,3 @@ def _shuffled_scale(state: Mapping[str, Tensor], num_feat: int) -> int:
         return 3
     weights = {key for key in state if key.startswith("upsample.") and key.endswith("weight")}
     return int(2 ** len(weights))
-
-
-def _count(state: Mapping[str, Tensor], prefix: str) -> int:
-    return len({k.removeprefix(prefix).partition(".")[0] for k in state if k.startswith(prefix)})
