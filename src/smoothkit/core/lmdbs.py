@@ -101,7 +101,7 @@ def meta_names(root: str | Path) -> list[str]:
     """Names of the images of an lmdb, sorted; blank lines of ``meta_info.txt`` mean nothing.
 
     Raises:
-        DataError: it cannot be read, or a line is none.
+        DataError: it cannot be read, a line is none, or two names have one key.
     """
     path, names = Path(root, META_FILE), []
     try:
@@ -117,6 +117,14 @@ def meta_names(root: str | Path) -> list[str]:
                 f"{path}: each line must be '<name> (<h>,<w>,<c>) <compress_level>', got '{line}'."
             )
         names.append(match["name"])
+    keys: dict[bytes, str] = {}
+    for name in names:
+        other = keys.setdefault(key_of(name), name)
+        if other != name:
+            raise DataError(
+                f"{path}: has {other} and {name}, whose key is the same: keys have no extension. "
+                "Rename one and create the lmdb again."
+            )
     return sorted(names)
 
 

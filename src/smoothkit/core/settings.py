@@ -191,7 +191,7 @@ class LoaderSettings(Section):
         batch_size_per_gpu, num_worker_per_gpu: per process.
         dataset_enlarge_ratio: passes over the data that count as one epoch.
         use_shuffle: visit the items in random order.
-        pin_memory: page-locked memory for faster copies; by default on CUDA.
+        pin_memory: page-locked memory for faster copies, on CUDA; false: none there either.
         prefetch_factor: batches that each worker prepares ahead.
         start_method: how workers start: ``fork``, ``spawn`` or ``forkserver``.
         on_error: ``skip`` leaves unusable files out, counts and names them at the end.

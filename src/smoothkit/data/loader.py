@@ -216,7 +216,8 @@ def _loader(
         dataset,
         num_workers=workers,
         collate_fn=collate,
-        pin_memory=is_cuda if settings.pin_memory is None else settings.pin_memory,
+        # Elsewhere torch cannot, and warns.
+        pin_memory=is_cuda and settings.pin_memory is not False,
         # Its own generator: the loader draws a base seed, which must not move the global one.
         generator=torch.Generator().manual_seed(dataset.seed),
         **several,

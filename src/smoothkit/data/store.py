@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
 from collections import Counter
@@ -56,7 +57,7 @@ class ImageStore:
 
     Args:
         root: the folder or lmdb, as the user wrote it.
-        names: of the images, extension included, with ``/`` between folders; sorted.
+        names: of the images, extension included, with ``/`` between folders.
     """
 
     def __init__(self, root: str, names: list[str]) -> None:
@@ -90,7 +91,17 @@ class ImageStore:
         return decode_image(self.read_bytes(name), self.path(name), mode, alpha=alpha, cmyk=cmyk)
 
 
-class FolderStore(ImageStore):
+class FileStore(ImageStore):
+    """Images that are files below a folder."""
+
+    def read_bytes(self, name: str) -> bytes:
+        return read_bytes(self.path(name))
+
+    def header(self, name: str) -> ImageHeader:
+        return read_header(self.path(name))
+
+
+class FolderStore(FileStore):
     """The images in a folder; what has no extension of an image, or is hidden, is left aside.
 
     Args:
@@ -114,12 +125,6 @@ class FolderStore(ImageStore):
         if counts:
             told = ", ".join(counts)
             warn_once(log, "%s: left aside files by extension: %s.", self.root, told)
-
-    def read_bytes(self, name: str) -> bytes:
-        return read_bytes(self.path(name))
-
-    def header(self, name: str) -> ImageHeader:
-        return read_header(self.path(name))
 
 
 def open_store(
@@ -152,6 +157,25 @@ def open_store(
             f"{', '.join(sorted(SUFFIXES))} count as images."
         )
     return store
+
+
+def listed_store(root: str | Path, list_file: str | Path, *, option: str) -> ImageStore:
+    """The images that a text file lists, in its order; nothing asks whether they are there.
+
+    Args:
+        root: the folder that the paths begin at.
+        list_file: a path in each line, blanks inside it included; empty lines mean nothing.
+        option: what the user calls ``list_file``, for messages.
+
+    Raises:
+        DataError: the list cannot be read, or is empty.
+    """
+    content = read_bytes(list_file).removeprefix(codecs.BOM_UTF8)
+    names = [line.strip() for line in os.fsdecode(content).split("\n")]
+    names = [name for name in names if name]
+    if not names:
+        raise DataError(f"{option}: {list_file} lists no images. Each line should hold a path.")
+    return FileStore(str(root), names)
 
 
 def image_files(folder: str | Path, *, is_recursive: bool = False) -> list[Path]:

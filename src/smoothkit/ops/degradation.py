@@ -42,6 +42,7 @@ class Blur:
         half_size: smallest and largest v of the sides 2v + 1.
         kernel_list, kernel_prob: kinds of BasicSR's mixed kernels, and their shares.
         sinc_prob: share of circular low-pass kernels in place of those.
+        sinc_border: side from which their cutoff may be as low as pi / 5; below it is pi / 3.
         sigma: in pixels, of both axes.
         betag_range, betap_range: exponents of generalised Gaussians and plateaus.
         prob: share of batches that are blurred.
@@ -51,6 +52,7 @@ class Blur:
     kernel_list: Sequence[str] = ("iso", "aniso")
     kernel_prob: Sequence[float] = (0.7, 0.3)
     sinc_prob: float = 0.01
+    sinc_border: int = 13
     sigma: Sequence[float] = (0.1, 1.0)
     betag_range: Sequence[float] = (0.1, 2.0)
     betap_range: Sequence[float] = (0.1, 1.0)
@@ -214,7 +216,7 @@ def draw_kernel(blur: Blur) -> np.ndarray:
     """
     side = 2 * random.choice(range(blur.half_size[0], blur.half_size[1] + 1)) + 1
     if np.random.uniform() < blur.sinc_prob:
-        lowest = np.pi / 3 if side < 13 else np.pi / 5
+        lowest = np.pi / 3 if side < blur.sinc_border else np.pi / 5
         low_pass = basicsr_part("data.degradations", "circular_lowpass_kernel")
         kernel = low_pass(np.random.uniform(lowest, np.pi), side, pad_to=False)
     else:

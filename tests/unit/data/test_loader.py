@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 from smoothkit.core.errors import DataError
 from smoothkit.core.settings import LoaderSettings
 from smoothkit.data import build_dataloader, build_dataset, without_worker_traces
-from smoothkit.data.loader import Sampled, SampleStream, collate, train_loader
+from smoothkit.data.loader import Sampled, SampleStream, collate, eval_loader, train_loader
 
 
 def batches(stream, count):
@@ -206,3 +206,18 @@ def test_workers_hand_batches_over_below_a_long_tmpdir(tmp_path, run_python):
     )
     done = run_python("-c", code, timeout=60, env={**os.environ, "TMPDIR": str(folder)})
     assert done.stdout == "10\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("asked", "is_cuda", "is_pinned"),
+    [
+        (None, False, False),
+        (True, False, False),
+        (None, True, True),
+        (True, True, True),
+        (False, True, False),
+    ],
+)
+def test_pinned_memory_is_asked_for_on_cuda_alone(asked, is_cuda, is_pinned):
+    loader = eval_loader(Sampled([0]), LoaderSettings(pin_memory=asked), is_cuda=is_cuda)
+    assert loader.pin_memory is is_pinned

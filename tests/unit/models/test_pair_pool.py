@@ -9,18 +9,7 @@ import torch
 from smoothkit.core.errors import OptionError
 from smoothkit.models.pair_pool import PairPool
 from support.oracle import Case
-
-
-class Scripted:
-    """A generator that gives recorded permutations."""
-
-    def __init__(self, permutations: list[list[int]]) -> None:
-        self._left = list(permutations)
-
-    def permutation(self, size: int) -> np.ndarray:
-        order = self._left.pop(0)
-        assert len(order) == size
-        return np.asarray(order)
+from support.recorded import Recorded
 
 
 def samples(numbers: list[int]) -> dict[str, torch.Tensor]:
@@ -36,7 +25,7 @@ def samples(numbers: list[int]) -> dict[str, torch.Tensor]:
 
 def test_samples_come_and_go_as_in_the_published_pool() -> None:
     meta: dict[str, Any] = Case("hggt_posneg_sr", "pair_pool").meta
-    pool, rng = PairPool(meta["queue_size"]), Scripted(meta["permutations"])
+    pool, rng = PairPool(meta["queue_size"]), Recorded(meta["permutations"])
     for call in meta["calls"]:
         taken = pool.exchange(samples(call["given"]), rng)
         assert taken["lq"].flatten().tolist() == call["returned_lq"]

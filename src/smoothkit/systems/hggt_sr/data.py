@@ -15,11 +15,11 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
 from smoothkit.core.registry import DATASET_REGISTRY
 from smoothkit.data.base import ImageDataset, check_each
+from smoothkit.data.moves import Moves, check_kind
 from smoothkit.data.store import open_store
 from smoothkit.ops.io import Alpha, to_float
 from smoothkit.ops.label_votes import NEGATIVE, POSITIVE
 from smoothkit.systems.hggt_sr.labels import Labels, kept, read_labels
-from smoothkit.systems.hggt_sr.moves import Moves, check_kind
 from smoothkit.systems.hggt_sr.pictures import ORIGINAL, Pictures
 
 Use = Literal["original", "positive", "positive_negative"]

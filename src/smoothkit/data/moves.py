@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from torch import Tensor
@@ -10,6 +11,46 @@ from torch import Tensor
 from smoothkit.core.errors import DataError
 from smoothkit.ops.io import Alpha, ImageHeader, kind_fault, to_float
 from smoothkit.ops.tensor import to_tensor
+
+
+@dataclass(frozen=True)
+class Move:
+    """What happens to all images of an item.
+
+    Args:
+        window: rows and columns of the first image that are taken; ~: all.
+        is_mirrored: left and right change places, then
+        is_flipped: top and bottom, then
+        is_transposed: rows and columns.
+        colors: channels in their new order; ~: as they are.
+    """
+
+    window: tuple[slice, slice] | None = None
+    is_mirrored: bool = False
+    is_flipped: bool = False
+    is_transposed: bool = False
+    colors: Sequence[int] | None = None
+
+    def __call__(self, images: Sequence[np.ndarray]) -> list[Tensor]:
+        """Tensors (3, h, w), uint8 or float32 in [0, 1], RGB.
+
+        Args:
+            images: (H, W, 3) BGR; of the size of the first, or whole multiples of it.
+        """
+        moved = []
+        for image in images:
+            if self.window is not None:
+                factor = image.shape[0] // images[0].shape[0]
+                rows, columns = self.window
+                image = image[
+                    factor * rows.start : factor * rows.stop,
+                    factor * columns.start : factor * columns.stop,
+                ]
+            image = image[:, ::-1] if self.is_mirrored else image
+            image = image[::-1] if self.is_flipped else image
+            image = image.swapaxes(0, 1) if self.is_transposed else image
+            moved.append(_as_tensor(image if self.colors is None else image[..., self.colors]))
+        return moved
 
 
 class Moves:
@@ -20,6 +61,7 @@ class Moves:
         use_rot: turn and transpose them too.
         crop_size: side in the last image; ~: whole images.
         permute_colors: put the channels into a random order.
+        option: what the user calls ``crop_size``, for messages.
     """
 
     def __init__(
@@ -29,36 +71,31 @@ class Moves:
         crop_size: int | None,
         *,
         permute_colors: bool = False,
+        option: str = "crop_size",
     ) -> None:
+        self._option = option
         self._use_hflip, self._use_rot, self._crop_size = use_hflip, use_rot, crop_size
         self._permute_colors = permute_colors
 
     def __call__(self, images: Sequence[np.ndarray], rng: np.random.Generator) -> list[Tensor]:
-        """Tensors (3, h, w), uint8 or float32 in [0, 1], RGB.
-
-        Args:
-            images: (H, W, 3) BGR; of the size of the first, or whole multiples of it.
-        """
+        """The images moved by a new draw; see ``Move``."""
         window = self._window(images, rng)
-        mirrors, flips, turns = rng.random(3) < 0.5
-        order = rng.permutation(3) if self._permute_colors else slice(None)
-        moved = []
-        for image in images:
-            factor = image.shape[0] // images[0].shape[0]
-            part = image[tuple(slice(factor * s.start, factor * s.stop) for s in window)]
-            part = part[:, ::-1] if self._use_hflip and mirrors else part
-            part = part[::-1] if self._use_rot and flips else part
-            part = part.swapaxes(0, 1) if self._use_rot and turns else part
-            moved.append(_as_tensor(part[..., order]))
-        return moved
+        mirrors, flips, turns = (bool(chance < 0.5) for chance in rng.random(3))
+        return Move(
+            window=window,
+            is_mirrored=self._use_hflip and mirrors,
+            is_flipped=self._use_rot and flips,
+            is_transposed=self._use_rot and turns,
+            colors=rng.permutation(3).tolist() if self._permute_colors else None,
+        )(images)
 
     def _window(
         self, images: Sequence[np.ndarray], rng: np.random.Generator
-    ) -> tuple[slice, slice]:
+    ) -> tuple[slice, slice] | None:
         """What of the first image is taken."""
-        height, width = images[0].shape[:2]
         if self._crop_size is None:
-            return slice(0, height), slice(0, width)
+            return None
+        height, width = images[0].shape[:2]
         side = self._crop_size // (images[-1].shape[0] // height)
         top, left = (int(rng.integers(length - side + 1)) for length in (height, width))
         return slice(top, top + side), slice(left, left + side)
@@ -81,12 +118,16 @@ class Moves:
             )
 
     def check(self, path: str, header: ImageHeader, sizes: dict[str, tuple[int, int]]) -> None:
-        """Refuse an image below the crop; without a crop one of another size than the first."""
+        """Refuse an image that does not fit into a batch.
+
+        That is one below the crop, and without a crop one of another size than the first, or whose
+        sides change places.
+        """
         size = (header.height, header.width)
         if self._crop_size is not None:
             if min(size) < self._crop_size:
                 raise DataError(
-                    f"{path}: must have sides of crop_size ({self._crop_size}) or more, "
+                    f"{path}: must have sides of {self._option} ({self._crop_size}) or more, "
                     f"got {size[0]}x{size[1]}."
                 )
             return
@@ -95,7 +136,12 @@ class Moves:
         if size != expected:
             raise DataError(
                 f"{path}: has {size[0]}x{size[1]} pixels, {first} has {expected[0]}x{expected[1]}. "
-                "Whole images of a batch need one size: set crop_size."
+                f"Whole images of a batch need one size: set {self._option}."
+            )
+        if self._use_rot and size[0] != size[1]:
+            raise DataError(
+                f"{path}: must have equal sides, got {size[0]}x{size[1]}. Whole images that are "
+                f"transposed change their size in a batch: set {self._option} or use_rot: false."
             )
 
 
