@@ -104,13 +104,13 @@ def test_averaged_networks_are_the_same_in_every_process(tiny, run_python):
     assert shared["psnr"] == pytest.approx(alone, rel=1e-6)
 
 
-@pytest.mark.parametrize("negatives", ["0,1", "3", ""], ids=lambda n: f"of {n or 'none'}")
-def test_negatives_may_be_missing_in_some_processes(tmp_path, run_python, negatives):
-    """Every process takes part in every message, whatever its samples are."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+def one_and_two(tmp_path, run_python, module, *words):
+    """What a program of ``support`` writes alone, and as two processes."""
+    folders = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(folders)}
     for name, launcher in (("one", ()), ("two", TORCHRUN)):
-        words = [*launcher, "-m", "support.sr_steps", str(tmp_path / name), negatives]
-        done = run_python(*words, env=environment)
+        command = [*launcher, "-m", f"support.{module}", str(tmp_path / name), *words]
+        done = run_python(*command, env=environment)
         assert done.returncode == 0, done.stderr
     one, two = (torch.load(tmp_path / name, weights_only=True) for name in ("one", "two"))
     for net in ("g", "d"):
@@ -119,7 +119,19 @@ def test_negatives_may_be_missing_in_some_processes(tmp_path, run_python, negati
     assert [list(line) for line in one["logs"]] == [list(line) for line in two["logs"]]
     for first, second in zip(one["logs"], two["logs"], strict=True):
         assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
-    assert (one["logs"][0]["l_negative"] == 0) == (not negatives)
+    return one["logs"]
+
+
+@pytest.mark.parametrize("negatives", ["0,1", "3", ""], ids=lambda n: f"of {n or 'none'}")
+def test_negatives_may_be_missing_in_some_processes(tmp_path, run_python, negatives):
+    """Every process takes part in every message, whatever its samples are."""
+    logs = one_and_two(tmp_path, run_python, "sr_steps", negatives)
+    assert (logs[0]["l_negative"] == 0) == (not negatives)
+
+
+def test_enhancement_learns_in_two_processes_as_in_one(tmp_path, run_python):
+    logs = one_and_two(tmp_path, run_python, "enhance_steps")
+    assert {"l_pixel", "l_gan", "l_d_real", "l_d_fake"} <= set(logs[0])
 
 
 def test_a_fault_that_all_processes_find_is_told_once(tiny, run_python):

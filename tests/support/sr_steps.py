@@ -6,15 +6,11 @@ that have a negative, as in ``0,1``; OUT gets the weights and what was logged.
 
 from __future__ import annotations
 
-import os
 import sys
 
 import torch
 
-from smoothkit.core import distributed
-from smoothkit.core.runtime import Runtime
-from smoothkit.core.settings import DistSettings
-from smoothkit.models import build_model
+from support.steps import make_steps
 
 SGD = {"type": "SGD", "lr": 0.01}
 OPTIONS = {
@@ -44,22 +40,7 @@ def batch(seed: int, negatives: set[int]) -> dict[str, torch.Tensor]:
 
 def main(out: str, negatives: str) -> None:
     chosen = {int(text) for text in negatives.split(",") if text}
-    environment = dict(os.environ) if "RANK" in os.environ else {}
-    distributed.start(environment, torch.device("cpu"), DistSettings())
-    rank, size = distributed.rank(), distributed.world_size()
-    torch.manual_seed(0)
-    model = build_model(OPTIONS, Runtime(torch.device("cpu"), rank, size))
-    logs = []
-    for seed in range(2):
-        share = 4 // size
-        part = slice(rank * share, (rank + 1) * share)
-        model.feed_data({name: value[part] for name, value in batch(seed, chosen).items()})
-        model.optimize_parameters(seed + 1)
-        logs.append(dict(model.get_current_log()))
-    if rank == 0:
-        weights = {"g": model.net.state_dict(), "d": model.critic.net.state_dict()}
-        torch.save({**weights, "logs": logs}, out)
-    distributed.stop()
+    make_steps(OPTIONS, [batch(seed, chosen) for seed in range(2)], out)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,16 @@ def write_vgg19(path: Path) -> None:
 
 def write_vgg16(path: Path) -> None:
     """Fill each convolution by torchvision's own name and write the state dict."""
-    _write(path, _VGG16, lambda block, number, index: f"features.{index}")
+    _write(path, _VGG16, _by_index)
+
+
+def write_vgg19_by_index(path: Path) -> None:
+    """Fill each convolution by torchvision's own name and write the state dict."""
+    _write(path, _VGG19, _by_index)
+
+
+def _by_index(block: int, number: int, index: int) -> str:
+    return f"features.{index}"
 
 
 def write_judges(folder: Path) -> None:

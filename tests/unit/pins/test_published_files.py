@@ -13,8 +13,11 @@ from smoothkit.engine.published import in_our_form
 from support.pins import differences, flat, nested, read_pins
 
 HERE = Path(__file__).parent
-PUBLISHED = read_pins(HERE / "published/hggt_sr.yml")
-OURS = read_pins(HERE / "option_files/hggt_sr.yml")
+SYSTEMS = ("hggt_sr", "hggt_enhance")
+PUBLISHED, OURS = (
+    {k: v for name in SYSTEMS for k, v in read_pins(HERE / f"{folder}/{name}.yml").items()}
+    for folder in ("published", "option_files")
+)
 # Keys of files that the published models do not read either.
 UNREAD = {
     "train/hggt_sr/train_SwinIR_DF2K_OST_Blind_x4.yml": ["gt_usm"],
@@ -29,6 +32,12 @@ OTHERWISE = {
     "dist_params.backend": {"nccl"},
     "path.param_key_loc": {"params"},
     "datasets.test_1.dataroot_gt": {"datasets/Test/GT/Test-100/images/Original"},
+    # Workers prefetch here anyway, and memory is pinned where there is CUDA.
+    "datasets.train.prefetch_mode": {None, "cuda"},
+    "datasets.train.pin_memory": {True},
+    "logger.wandb": {None},
+    "logger.wandb.project": {None},
+    "logger.wandb.resume_id": {None},
 }
 
 

@@ -11,7 +11,76 @@ from typing import Any
 
 from torch import Tensor
 
+from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.translation import Translation
 from smoothkit.core.weights import count_parts
+from smoothkit.models.published_degradation import DegradationTranslator
+
+_MODEL, _DATASET = "EnhancementModel", "EnhancementDataset"
+_POOL_SIZE = 200
+# Side from which the published kernels allow a lower cutoff.
+_SINC_BORDER = 11
+
+
+def translate(options: Mapping[str, Any]) -> Translation | None:
+    """A published option file in our form; None for any other file.
+
+    Args:
+        options: a plain copy; it is changed.
+    """
+    if options.get("model_type") != _MODEL:
+        return None
+    return _Translator(dict(options)).run()
+
+
+class _Translator(DegradationTranslator):
+    """One file on its way; what has been taken from it is read."""
+
+    def run(self) -> Translation:
+        options, out = self._options, self._out
+        out |= {"name": options.pop("name", None), "model_type": "RestorationModel"}
+        options.pop("model_type")
+        self._take("scale", "num_gpu", "manual_seed", "dist_params", "logger", "val")
+        self._take("network_g", "network_d", "path", "train")
+        if "train" not in out and isinstance(out.get("val"), dict) and not out["val"].get("suffix"):
+            out["val"]["suffix"] = ""  # results have the names of their inputs
+        self._take_predictor()
+        datasets = options.pop("datasets", None)
+        if isinstance(datasets, dict):
+            data = datasets.get("train")
+            if isinstance(data, dict):
+                out["degradation"] = self._degradation(data)
+                self._take_data(data)
+            out["datasets"] = datasets
+        self._result.unread += sorted(options)
+        return self._result
+
+    def _take_predictor(self) -> None:
+        keys = ("tile_size", "tile_pad", "pre_pad")
+        self._out["predictor"] = {k: self._options.pop(k) for k in keys if k in self._options}
+        for key in keys:
+            self._came(f"predictor.{key}", key)
+
+    def _degradation(self, data: dict[str, Any]) -> dict[str, Any]:
+        stage = self._take_stage(data, is_largest_left_out=True)
+        stage["blur"]["sinc_border"] = _SINC_BORDER
+        section = {"pool_size": self._options.pop("queue_size", _POOL_SIZE), "stages": [stage]}
+        self._came("degradation.pool_size", "queue_size")
+        if "gt_size" in self._options:
+            section["gt_size"] = self._options.pop("gt_size")
+            self._came("degradation.gt_size", "gt_size")
+        return section
+
+    def _take_data(self, data: dict[str, Any]) -> None:
+        where, root, backend = "datasets.train", data.get("dataroot_gt"), data.get("io_backend")
+        if data.get("type") != _DATASET:
+            return
+        is_lmdb = str(root).endswith(".lmdb")
+        if isinstance(backend, dict) and backend.get("type") == "lmdb" and not is_lmdb:
+            message = f"must end in '.lmdb' where io_backend is lmdb, got {root}."
+            raise OptionError([Fault(f"{where}.dataroot_gt", message)])
+        # A folder and an lmdb are told apart by their names, and an lmdb brings a list.
+        self._unread(data, where, "io_backend", "gt_size", *["meta_info"] * is_lmdb)
 
 
 def infer_network(state: Mapping[str, Tensor]) -> dict[str, Any] | None:

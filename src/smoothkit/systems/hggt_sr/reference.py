@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from smoothkit.core.errors import Fault, OptionError
+from smoothkit.core.translation import Translation
 from smoothkit.core.weights import count_parts
+from smoothkit.models.published_degradation import DegradationTranslator
 
 # What of a model type is not in its option file.
 _TWO_STAGES = ("RealESRNet_Model", "RealESRGAN_Model", "RealESRGAN_PosGT_Model")
@@ -59,41 +60,6 @@ _DATASETS = {
 }
 _GROUND_TRUTHS = ("OneStageDegradation_DF2K_Dataset", "TwoStageDegradation_DF2K_Dataset")
 
-# Flat keys of the degradation, at the top level; the second stage's end in 2.
-_STAGE_KEYS = (
-    "resize_prob",
-    "resize_range",
-    "gaussian_noise_prob",
-    "noise_range",
-    "poisson_scale_range",
-    "gray_noise_prob",
-    "jpeg_range",
-)
-# Those of the kernels, in the section of the data set.
-_BLUR_KEYS = {
-    "kernel_list": "kernel_list",
-    "kernel_prob": "kernel_prob",
-    "sinc_prob": "sinc_prob",
-    "blur_sigma": "sigma",
-    "betag_range": "betag_range",
-    "betap_range": "betap_range",
-}
-
-
-@dataclass
-class Translation:
-    """An option file in our form.
-
-    Args:
-        options: the whole file.
-        unread: dotted paths of published keys that nothing reads, here or there.
-        sources: dotted path in our form -> the one it came from, for messages.
-    """
-
-    options: dict[str, Any]
-    unread: list[str] = field(default_factory=list)
-    sources: dict[str, str] = field(default_factory=dict)
-
 
 def translate(options: Mapping[str, Any]) -> Translation | None:
     """A published option file in our form; None for any other file.
@@ -107,23 +73,19 @@ def translate(options: Mapping[str, Any]) -> Translation | None:
     return _Translator(dict(options), model).run()
 
 
-class _Translator:
+class _Translator(DegradationTranslator):
     """One file on its way; what has been taken from it is read."""
 
     def __init__(self, options: dict[str, Any], model: str) -> None:
+        super().__init__(options)
         self._model = model
-        self._options = options
-        self._out: dict[str, Any] = {}
-        self._result = Translation(self._out)
 
     def run(self) -> Translation:
         options, out = self._options, self._out
         data = (options.get("datasets") or {}).get("train")
         out |= {"name": options.pop("name", None), "model_type": "RestorationModel"}
         options.pop("model_type")
-        for key in ("scale", "num_gpu", "manual_seed", "dist_params", "logger", "val"):
-            if key in options:
-                out[key] = options.pop(key)
+        self._take("scale", "num_gpu", "manual_seed", "dist_params", "logger", "val")
         self._take_predictor()
         if isinstance(data, dict):
             out["degradation"] = self._degradation(data)
@@ -134,13 +96,6 @@ class _Translator:
             out["train"] = self._train(options.pop("train"))
         self._result.unread += sorted(options)
         return self._result
-
-    def _unread(self, section: dict[str, Any], where: str, *keys: str) -> None:
-        """Take keys out that the published model does not read."""
-        for key in keys:
-            if key in section:
-                section.pop(key)
-                self._result.unread.append(f"{where}.{key}")
 
     def _take_predictor(self) -> None:
         """Tiles while testing; padding before them was never done."""
@@ -176,25 +131,11 @@ class _Translator:
         return section
 
     def _stage(self, suffix: str, data: dict[str, Any]) -> dict[str, Any]:
-        where = f"degradation.stages.{int(bool(suffix))}"
-        stage: dict[str, Any] = {}
-        for key in _STAGE_KEYS:
-            if key + suffix in self._options:
-                stage[key] = self._options.pop(key + suffix)
-                self._came(f"{where}.{key}", key + suffix)
-        blur: dict[str, Any] = {}
-        for theirs, ours in _BLUR_KEYS.items():
-            if theirs + suffix in data:
-                blur[ours] = data.pop(theirs + suffix)
-                self._came(f"{where}.blur.{ours}", f"datasets.train.{theirs}{suffix}")
-        ends = [data.pop(f"blur_kernel_size_{end}{suffix}", None) for end in ("min", "max")]
-        if None not in ends:
-            blur["half_size"] = ends
-            self._came(f"{where}.blur.half_size", f"datasets.train.blur_kernel_size_max{suffix}")
+        stage = self._take_stage(data, suffix)
         if suffix and "second_blur_prob" in self._options:
-            blur["prob"] = self._options.pop("second_blur_prob")
-            self._came(f"{where}.blur.prob", "second_blur_prob")
-        return {**stage, "blur": blur}
+            stage["blur"]["prob"] = self._options.pop("second_blur_prob")
+            self._came("degradation.stages.1.blur.prob", "second_blur_prob")
+        return stage
 
     def _queue(self) -> int:
         return next((n for key, n in _QUEUE.items() if self._model.startswith(key)), 180)
@@ -303,9 +244,6 @@ class _Translator:
         if not isinstance(section, dict):
             return section
         return {"type": kind, "loss_weight": section.get("loss_weight", 1.0)}
-
-    def _came(self, ours: str, theirs: str) -> None:
-        self._result.sources[ours] = theirs
 
 
 def _on_disk(section: Mapping[str, Any]) -> dict[str, str]:
