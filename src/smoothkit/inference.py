@@ -1,8 +1,8 @@
 """``python -m smoothkit.inference``: a trained network on any image or folder of images.
 
-Kind and size of the network are read from the weights where they tell. Images keep their format,
-depth and alpha; a second run makes only what is missing or was made of other images or weights or
-with other settings.
+Kind and size of the network are read from the weights where they tell. Images keep their depth and
+alpha, and their format unless the network's published program writes another one; a second run
+makes only what is missing or was made of other images or weights or with other settings.
 """
 
 from __future__ import annotations
@@ -34,17 +34,24 @@ def parser() -> argparse.ArgumentParser:
         type=_size,
         default="auto",
         metavar="N",
-        help="largest side of a tile in pixels; 'auto' (default): what memory allows",
+        help="largest side of a tile in pixels; 'auto' (default): that of the network's published "
+        "program, else what memory allows",
     )
     made.add_argument(
         "--tile_pad",
         type=whole_number(0),
         metavar="N",
-        help="overlap of tiles; default: what makes the result that of the whole image",
+        help="overlap of tiles; default: that of the network's published program, else what makes "
+        "the result that of the whole image",
     )
     add_arithmetic(made)
     made.add_argument(
         "--color", choices=("bgr", "rgb"), help="channel order of the network; default: its own"
+    )
+    made.add_argument(
+        "--grey",
+        choices=("keep", "color"),
+        help="'color' gives grey images the colours of the network; default: that of its system",
     )
     made.add_argument(
         "--rounding", choices=("round", "truncate"), help="to 8 bits; default: that of its system"
@@ -61,7 +68,7 @@ def _run(args: argparse.Namespace) -> int:
     from smoothkit.cli import pictures
     from smoothkit.core.log import setup_logging
     from smoothkit.core.weights import find_checkpoint
-    from smoothkit.models.load import load_model
+    from smoothkit.models.load import load_model, system_habits
 
     setup_logging()
     restorer = load_model(
@@ -71,9 +78,11 @@ def _run(args: argparse.Namespace) -> int:
         amp=args.amp,
         color=args.color,
         rounding=args.rounding,
+        grey=args.grey,
         tile_size=args.tile_size,
         tile_pad=args.tile_pad,
     )
+    args.ext = args.ext or system_habits(type(restorer.net)).get("ext")
     settings = {
         **_noted(restorer.network),
         "color": restorer.settings.color,
@@ -82,6 +91,8 @@ def _run(args: argparse.Namespace) -> int:
         "tile_pad": args.tile_pad,
         "precision": str(restorer.settings.dtype).removeprefix("torch."),
     }
+    if restorer.settings.grey != "keep":  # results of before do not have it in their notes
+        settings["grey"] = restorer.settings.grey
     return pictures.run(
         args,
         lambda image: restorer.restore(image, "bgr"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from smoothkit.core.errors import OptionError
 from smoothkit.core.options import OptionFile, thaw
 from smoothkit.core.translation import translation_of
 from smoothkit.engine.check import check
@@ -16,8 +17,14 @@ def in_our_form(file: OptionFile) -> tuple[OptionFile, list[str]]:
     """The file translated by the system that knows it, and the keys that nothing reads.
 
     A file in our own form comes back as it is.
+
+    Raises:
+        OptionError: the system refuses it, with file and line.
     """
-    found = translation_of(file.data)
+    try:
+        found = translation_of(file.data)
+    except OptionError as error:
+        raise file.error(error.faults) from error
     if found is None:
         return file, []
     places = {

@@ -22,7 +22,7 @@ from smoothkit.core.weights import (
     network_state,
 )
 from smoothkit.models.infer import infer_network
-from smoothkit.models.restorer import Restorer, RestorerSettings
+from smoothkit.models.restorer import Grey, Restorer, RestorerSettings
 from smoothkit.ops.io import Rounding
 from smoothkit.ops.tensor import Color
 
@@ -35,6 +35,7 @@ def load_model(
     amp: Literal["off", "auto", "bf16", "fp16"] = "off",
     color: Color | None = None,
     rounding: Rounding | None = None,
+    grey: Grey | None = None,
     tile_size: int | Literal["auto"] = "auto",
     tile_pad: int | None = None,
 ) -> Restorer:
@@ -48,6 +49,7 @@ def load_model(
         color: channel order that the network was trained with; by default what the file says, else
             that of its system.
         rounding: to 8 bits; by default that of its system.
+        grey: what becomes of grey images, see ``RestorerSettings``; by default as in its system.
         tile_size, tile_pad: see ``RestorerSettings``.
 
     Raises:
@@ -68,6 +70,7 @@ def load_model(
     settings = RestorerSettings(
         color=color or meta.get("color") or habits.get("color", "rgb"),
         rounding=rounding or habits.get("rounding", "round"),
+        grey=grey or habits.get("grey", "keep"),
         tile_size=tile_size,
         tile_pad=tile_pad,
         dtype=choose_precision(amp, chosen),

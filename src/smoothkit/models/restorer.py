@@ -27,6 +27,8 @@ from smoothkit.ops.pad import pad_to
 from smoothkit.ops.tensor import Color
 from smoothkit.ops.tile import Tile
 
+Grey = Literal["keep", "color"]
+
 
 @dataclass(frozen=True)
 class RestorerSettings:
@@ -35,6 +37,8 @@ class RestorerSettings:
     Args:
         color: channel order that the network was trained with.
         rounding: to 8 bits; 16 bits are always rounded.
+        grey: ``keep`` gives the mean of a colour network's channels for a grey image, ``color`` the
+            channels.
         tile_size: largest side of a tile in pixels, or ``auto``: that of the network's own
             ``default_tile``, else what memory allows.
         tile_pad: by how much tiles overlap; ~ takes that of the network's own, else its radius,
@@ -44,6 +48,7 @@ class RestorerSettings:
 
     color: Color = "rgb"
     rounding: Rounding = "round"
+    grey: Grey = "keep"
     tile_size: int | Literal["auto"] = "auto"
     tile_pad: int | None = None
     dtype: torch.dtype = torch.float32
@@ -58,7 +63,8 @@ class RestorerSettings:
             raise ValueError(f"tile_size: must be 'auto' or 1 and more, got {self.tile_size!r}.")
         if self.tile_pad is not None and self.tile_pad < 0:
             raise ValueError(f"tile_pad: must be 0 or more, got {self.tile_pad}.")
-        for name, known in (("color", get_args(Color)), ("rounding", get_args(Rounding))):
+        choices = {"color": Color, "rounding": Rounding, "grey": Grey}
+        for name, known in ((name, get_args(kind)) for name, kind in choices.items()):
             value = getattr(self, name)
             if value not in known:
                 raise ValueError(f"{name}: must be one of {', '.join(known)}, got {value!r}.")
@@ -101,7 +107,7 @@ class Restorer:
 
         Returns:
             The same kind of array, larger by the network's scale. Floats are not clipped. Grey
-            stays grey; alpha is kept.
+            stays grey unless the settings say otherwise; alpha is kept.
 
         Raises:
             ValueError: another shape or type.
@@ -113,12 +119,12 @@ class Restorer:
     def restore(self, image: np.ndarray, order: Color) -> np.ndarray:
         """``__call__`` for an image whose colours are in the given order."""
         colors, alpha = _split_alpha(image)
-        is_grey = colors.shape[2] == 1
-        if is_grey and self.io.channels == 3:
+        turn = slice(None, None, 1 if order == self.settings.color else -1)
+        if colors.shape[2] == 1 and self.io.channels == 3:
             result = self._tiled(np.repeat(colors, 3, axis=2))
-            result = _mean_of_channels(result)
+            keeps_grey = self.settings.grey == "keep"
+            result = _mean_of_channels(result) if keeps_grey else result[..., turn]
         elif colors.shape[2] == self.io.channels:
-            turn = slice(None, None, 1 if order == self.settings.color or is_grey else -1)
             result = self._tiled(colors[..., turn])[..., turn]
         else:
             raise DataError(
@@ -222,7 +228,7 @@ def _joined(
             size = (result.shape[1], result.shape[0])
             alpha = cv2.resize(alpha, size, interpolation=cv2.INTER_CUBIC)
         result = np.concatenate([result, alpha[..., None]], axis=2)
-    result = result[..., 0] if like.ndim == 2 else result
+    result = result[..., 0] if like.ndim == 2 and result.shape[2] == 1 else result
     return np.ascontiguousarray(result, dtype=like.dtype)
 
 

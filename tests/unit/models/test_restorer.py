@@ -189,6 +189,7 @@ def test_tiles_end_where_the_network_takes_no_smaller_ones(monkeypatch) -> None:
         ({"tile_pad": -5}, "tile_pad: must be 0 or more, got -5"),
         ({"color": "BGR"}, "color: must be one of rgb, bgr, got 'BGR'"),
         ({"rounding": "floor"}, "rounding: must be one of"),
+        ({"grey": "gray"}, "grey: must be one of keep, color, got 'gray'"),
     ],
 )
 def test_settings_that_cannot_be_used_are_refused(options, told: str) -> None:
@@ -279,6 +280,22 @@ def test_grey_is_the_rounded_mean_of_the_three_channels() -> None:
 
     result = Restorer(Tint())(np.full((5, 6), 10, np.uint8))
     assert (result == 11).all()  # of 10, 10 and 12
+
+
+def test_a_grey_image_gets_the_colours_of_the_network_where_asked_for() -> None:
+    class Tint(nn.Module):
+        io = ImageIO(radius=0)
+
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return image + torch.tensor([0, 1 / 255, 2 / 255])[:, None, None]
+
+    restorer = Restorer(Tint(), settings=RestorerSettings(grey="color"))
+    assert restorer(np.full((5, 6), 10, np.uint8))[0, 0].tolist() == [10, 11, 12]
+    in_bgr = restorer.restore(np.full((5, 6), 10, np.uint8), "bgr")
+    assert in_bgr.shape == (5, 6, 3)
+    assert in_bgr[0, 0].tolist() == [12, 11, 10]
+    clear = np.dstack([np.full((5, 6), 10, np.uint8), np.full((5, 6), 99, np.uint8)])
+    assert restorer(clear)[0, 0].tolist() == [10, 11, 12, 99]
 
 
 def test_a_colour_image_for_a_grey_network_is_refused() -> None:

@@ -16,6 +16,9 @@ from smoothkit.core.translation import Translation
 from smoothkit.core.weights import count_parts
 from smoothkit.models.published_degradation import DegradationTranslator
 
+# The published programs write colour PNGs, whatever they read.
+HABITS = {"ext": "png", "grey": "color"}
+
 _MODEL, _DATASET = "EnhancementModel", "EnhancementDataset"
 _POOL_SIZE = 200
 # Side from which the published kernels allow a lower cutoff.
