@@ -9,17 +9,17 @@ import numpy as np
 
 from smoothkit.core.errors import OptionError
 from smoothkit.core.signature import nearest, parameters, signature_faults
-from smoothkit.ops.filters.table import BYTE_FILTERS, FILTERS
+from smoothkit.ops.filters.table import BYTE_FILTERS, ENHANCERS, FILTERS
 from smoothkit.ops.io import to_float, to_uint8, to_uint16
 
-_BY_NAME = {**FILTERS, **BYTE_FILTERS}
+_BY_NAME = {**FILTERS, **BYTE_FILTERS, **ENHANCERS}
 
 
 def apply_filter(name: str, image: np.ndarray, settings: Mapping[str, Any]) -> np.ndarray:
     """The filtered image, in the shape and type of ``image``.
 
     Args:
-        name: one of ``FILTERS`` or ``BYTE_FILTERS``.
+        name: one of ``FILTERS``, ``BYTE_FILTERS`` or ``ENHANCERS``.
         image: (H, W) grey, (H, W, 3) BGR or (H, W, 4) BGRA, uint8 or uint16; alpha is kept. For a
             filter of bytes the upper 8 bits of 16 are taken.
         settings: keyword arguments of the filter, checked by ``check_filter``.

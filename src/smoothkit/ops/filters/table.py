@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from smoothkit.ops.filters.bilateral import bilateral, bilateral_opencv
+from smoothkit.ops.filters.enhance import clahe, denoise_sharpen, detail_boost, unsharp
 from smoothkit.ops.filters.guided import guided
 from smoothkit.ops.filters.ils import ils, ils_welsch
 from smoothkit.ops.filters.l0 import l0
@@ -34,5 +35,15 @@ BYTE_FILTERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
     {
         "bilateral_opencv": bilateral_opencv,
         "rolling_guidance_opencv": rolling_guidance_opencv,
+    }
+)
+
+# Apart, since these sharpen.
+ENHANCERS: Mapping[str, Callable[..., np.ndarray]] = MappingProxyType(
+    {
+        "clahe": clahe,
+        "denoise_sharpen": denoise_sharpen,
+        "detail_boost": detail_boost,
+        "unsharp": unsharp,
     }
 )

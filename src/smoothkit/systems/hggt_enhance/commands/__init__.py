@@ -1,0 +1,1 @@
+"""Commands of this system: one module each, found by ``python -m smoothkit``."""
