@@ -21,7 +21,9 @@ from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers, temporary_folder
 from smoothkit.core.lmdbs import META_FILE, Database, key_of, meta_names
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.provenance import Note, Origin, digest_of
+from smoothkit.data.file_hashes import digest_of
+from smoothkit.data.origin import Origin
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import ImageStore
 from smoothkit.ops.io import ImageHeader, decode_header, decode_image, encode_image
 
@@ -96,7 +98,9 @@ def create_lmdb(
     with Note(target) as note:
         origin = _origin(source, note, encoding, level)
         advice = "Choose another name, or --overwrite to replace it."
-        if not note.due({target / META_FILE: origin}, is_all=overwrite, what_to_do=advice):
+        if not note.due(
+            [target / META_FILE], lambda _: origin, is_all=overwrite, what_to_do=advice
+        ):
             return False
         try:
             target.parent.mkdir(parents=True, exist_ok=True)

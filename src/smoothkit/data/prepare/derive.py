@@ -20,8 +20,9 @@ from smoothkit.core.cpu import usable_cpus
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import check_name, remove_leftovers
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.prepare.claims import refuse_as_output
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.origin import Origin
+from smoothkit.data.prepare.outputs import refuse_as_output
+from smoothkit.data.provenance import Note, refuse
 from smoothkit.data.store import FolderStore, image_files
 from smoothkit.ops.io import ImageHeader, encode_image, kind_fault, read_header, read_image
 
@@ -106,7 +107,7 @@ def derive(
     stale = _stale(recipe, plans, note, overwrite)
     origins = _origins(plans.values(), note, recipe.settings(), workers)
     advice = "Give another folder, or --overwrite to replace what is there."
-    due = note.due(origins, is_all=overwrite, what_to_do=advice)
+    due = note.due(origins, origins.__getitem__, is_all=overwrite, what_to_do=advice)
     _remove(stale)
     if stale:
         log.info("%s: removed results that this run does not make: %d.", out_dir, len(stale))
@@ -221,7 +222,7 @@ def _stale(recipe: Recipe, plans: Mapping[str, _Plan], note: Note, overwrite: bo
     expected = {path for plan in plans.values() for path in plan.results}
     there = [note.folder / name for name in FolderStore(note.folder).names]
     stale = [path for path in there if path not in expected]
-    note.refuse_unknown(stale, "Move it away, or give another folder.")
+    refuse(filter(note.is_unknown, stale), "Move it away, or give another folder.")
     if overwrite or not stale:
         return stale
     owners = {path: plans.get(recipe.owner_of(path.name)) for path in there}

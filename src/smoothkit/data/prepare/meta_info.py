@@ -12,7 +12,9 @@ from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
 from smoothkit.core.parallel import in_threads
-from smoothkit.data.provenance import Note, Origin, digest_of
+from smoothkit.data.file_hashes import digest_of
+from smoothkit.data.origin import Origin
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
 from smoothkit.ops.io import read_image
 
@@ -79,7 +81,7 @@ def write_meta_info(
     with Note(path.parent) as note:
         origin = Origin({"images": (f"{len(lines)} names", digest_of(content))})
         advice = "Give another name, or --overwrite to replace it."
-        is_due = bool(note.due({path: origin}, is_all=overwrite, what_to_do=advice))
+        is_due = bool(note.due([path], lambda _: origin, is_all=overwrite, what_to_do=advice))
         if is_due:
             note.write(path, content, origin)
     return Listed(len(lines), list(faults.values()), is_due)

@@ -17,10 +17,11 @@ from smoothkit.core.devices import is_broken, refuse_device_failure
 from smoothkit.core.errors import DataError
 from smoothkit.core.files import remove_leftovers
 from smoothkit.core.parallel import of_shard
-from smoothkit.data.prepare.blending import refuse_twins
-from smoothkit.data.provenance import Note, Origin
+from smoothkit.data.origin import Origin
+from smoothkit.data.prepare.numbering import refuse_twins
+from smoothkit.data.provenance import Note
 from smoothkit.data.store import image_files
-from smoothkit.ops.io import encode_image, read_image, to_float, to_uint8
+from smoothkit.ops.io import encode_image, to_float, to_uint8
 from smoothkit.systems.hggt_enhance.prepare.versions import (
     ORIGINAL,
     Amp,
@@ -31,6 +32,7 @@ from smoothkit.systems.hggt_enhance.prepare.versions import (
 
 log = logging.getLogger(__name__)
 
+_ADVICE = "Give another output folder, or --overwrite to replace what is there."
 _OPAQUE = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
 # What a network raises for an image that it cannot take; one image must not end all.
 _UNFORESEEN = (RuntimeError, ValueError, ArithmeticError, AssertionError, MemoryError)
@@ -94,12 +96,12 @@ def make_enhanced_gt(
         with Note(out_dir) as note:
             for folder in folders:
                 remove_leftovers(out_dir / folder)
-            skipped: dict[Path, str] = {}
+            skipped = set()
             for made in _originals(own, out_dir, note, overwrite=overwrite):
                 if made.reason:
-                    skipped[made.path] = made.reason
+                    skipped.add(made.path)
                 yield made
-            left = {p: o for p in own if (o := _original(out_dir, p)) not in skipped}
+            left = [_original(out_dir, p) for p in own if _original(out_dir, p) not in skipped]
             for version in versions:
                 yield from _version(version, left, out_dir, note, device, amp, overwrite=overwrite)
 
@@ -113,34 +115,28 @@ def _original(out_dir: Path, photo: Path) -> Path:
 def _originals(
     photos: Sequence[Path], out_dir: Path, note: Note, *, overwrite: bool
 ) -> Iterator[Made]:
-    origins: dict[Path, Origin] = {}
-    unread: dict[Path, str] = {}
-    for photo in photos:
-        target = _original(out_dir, photo)
-        try:
-            origins[target] = Origin({"photograph": note.file(photo)})
-        except DataError as error:
-            unread[target] = str(error)
-    due = _due(note, origins, overwrite=overwrite)
-    for photo in photos:
-        target = _original(out_dir, photo)
-        if target in unread:
-            yield Made(target, reason=unread[target])
-        elif target not in due:
+    sources = {_original(out_dir, photo): photo for photo in photos}
+
+    def origin(target: Path) -> Origin:
+        return Origin({"photograph": note.file(sources[target])})
+
+    due = note.due(sources, origin, is_all=overwrite, what_to_do=_ADVICE)
+    for target, photo in sources.items():
+        if target not in due:
             yield Made(target)
-        else:
-            try:
-                content = encode_image(read_photograph(photo))
-            except DataError as error:
-                yield Made(target, reason=str(error))
-                continue
-            note.write(target, content, origins[target])
-            yield Made(target, is_new=True)
+            continue
+        try:
+            content = encode_image(read_photograph(photo, note))
+        except DataError as error:
+            yield Made(target, reason=str(error))
+            continue
+        note.write(target, content, origin(target))
+        yield Made(target, is_new=True)
 
 
 def _version(
     version: Version,
-    originals: dict[Path, Path],
+    originals: Sequence[Path],
     out_dir: Path,
     note: Note,
     device: str,
@@ -152,13 +148,13 @@ def _version(
     settings = {**version.settings(), **({"amp": amp} if weights else {})}
     sources = {
         out_dir / version.folder / f"{original.stem}{version.ending}.png": original
-        for original in originals.values()
+        for original in originals
     }
-    origins = {
-        target: Origin({"original": note.file(original)}, weights, settings)
-        for target, original in sources.items()
-    }
-    due = _due(note, origins, overwrite=overwrite)
+
+    def origin(target: Path) -> Origin:
+        return Origin({"original": note.file(sources[target])}, weights, settings)
+
+    due = note.due(sources, origin, is_all=overwrite, what_to_do=_ADVICE)
     enhance: Enhance | None = None
     for target, original in sources.items():
         if target not in due:
@@ -167,35 +163,30 @@ def _version(
         if enhance is None:  # of networks, only where there is something to make
             enhance = version.enhancer(device, amp)
         try:
-            content = encode_image(_enhanced(enhance, original))
+            content = encode_image(_enhanced(enhance, note.image(original), original))
         except DataError as error:
             yield Made(target, reason=f"{original}: {error}")
             continue
-        note.write(target, content, origins[target])
+        note.write(target, content, origin(target))
         yield Made(target, is_new=True)
 
 
-def _enhanced(enhance: Enhance, original: Path) -> np.ndarray:
+def _enhanced(enhance: Enhance, image: np.ndarray, original: Path) -> np.ndarray:
     try:
-        return enhance(read_image(original))
+        return enhance(image)
     except _UNFORESEEN as error:
         if is_broken(error):  # so would be all that follow
             refuse_device_failure(error, str(original))
         raise DataError(str(error) or type(error).__name__) from error
 
 
-def _due(note: Note, origins: dict[Path, Origin], *, overwrite: bool) -> set[Path]:
-    advice = "Give another output folder, or --overwrite to replace what is there."
-    return note.due(origins, is_all=overwrite, what_to_do=advice)
-
-
-def read_photograph(path: Path) -> np.ndarray:
+def read_photograph(path: Path, note: Note) -> np.ndarray:
     """(H, W, 3) uint8 BGR, upright; of 16 bits the upper 8 are kept.
 
     Raises:
         DataError: it cannot be read, or has transparent pixels.
     """
-    image = read_image(path, mode="whole", cmyk="convert")
+    image = note.image(path, "whole", cmyk="convert")
     if image.ndim == 3 and image.shape[2] == 4:
         if (image[..., 3] != _OPAQUE[image.dtype]).any():
             raise DataError(f"{path}: has transparent pixels. Put it on a background.")
