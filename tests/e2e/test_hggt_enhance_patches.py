@@ -67,6 +67,29 @@ def test_killed_while_it_removes_patches(run_killed, run_script, tmp_path):
     assert tree(tmp_path / "out") == tree(tmp_path / "some")
 
 
+# The first of these falls before the first file, the second one before the last list of names.
+@pytest.mark.parametrize(
+    ("link", "function", "at"),
+    [
+        ("", "replace", 1),
+        ("", "replace", -1),
+        ("", "fsync", 7),
+        (" --link symbolic", "symlink", 5),
+        (" --link hard", "link", 5),
+    ],
+)
+def test_killed_groups_are_completed(run_killed, run_script, tmp_path, link, function, at):
+    make_sets(tmp_path / "in")
+    command = f"regroup.py --img_path in --save_path out --num_imgs 2{link}"
+    assert run_script("data_preparation/regroup.py", line_of(command)) == 0
+    (tmp_path / "out").rename(tmp_path / "whole")
+    count = sum(1 for content in tree(tmp_path / "whole").values() if content is not None)
+    run_killed(command, function, at % (count + 1))
+    assert tree(tmp_path / "out") != tree(tmp_path / "whole")
+    assert run_script("data_preparation/regroup.py", line_of(command)) == 0
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
 def line_of(command: str) -> str:
     """The arguments of a script."""
     return command.partition(" ")[2]

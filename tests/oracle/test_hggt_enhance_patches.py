@@ -1,4 +1,4 @@
-"""Patches are those that the published script makes of the same pictures and seed."""
+"""Patches and groups are those that the published scripts make of the same pictures and seed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from smoothkit.ops.io import read_image, write_image
 from smoothkit.systems.hggt_enhance.prepare.patch_cells import Rule
 from smoothkit.systems.hggt_enhance.prepare.patch_draws import draw_corners, inside
 from smoothkit.systems.hggt_enhance.prepare.patch_select import select_patches
+from smoothkit.systems.hggt_enhance.prepare.regroup import regroup
+from support.enhanced import tree
 from support.oracle import Case
 
 PATCHES = Case("hggt_enhance", "patch_select")
@@ -73,3 +75,20 @@ def test_draws_are_the_recorded_ones():
         assert [list(corner) for corner in corners] == [c["top_left"] for c in recorded]
         outside = {tuple(c["top_left"]) for c in recorded if c["result"] == "outside"}
         assert set(corners) - set(inside(corners, height, width, args["crop_size"])) == outside
+
+
+def test_groups_are_the_recorded_ones(tmp_path):
+    case = Case("hggt_enhance", "regroup")
+    for name in case.meta["input_original_names_sorted"]:
+        for version in ("original", *VERSIONS):
+            suffix = "" if version == "original" else f"_{version}"
+            path = tmp_path / "in" / version / f"{Path(name).stem}{suffix}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(path.name)
+    regroup(tmp_path / "in", tmp_path / "out", **case.meta["args"], seed=case.meta["seed"])
+    found = tree(tmp_path / "out")
+    made = {name if content is not None else f"{name}/" for name, content in found.items()}
+    assert made == set(case.meta["output_tree"])
+    for name, lines in case.meta["txt_lines"].items():
+        assert (tmp_path / "out" / name).read_text().splitlines() == lines
+    assert all(found[n].decode() == Path(n).name for n in made if n.endswith(".png"))
