@@ -18,7 +18,6 @@ from smoothkit.data.store import open_store
 
 
 def main() -> int:
-    setup_logging()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -47,6 +46,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="make it anew, also where no note tells of it"
     )
     args = parser.parse_args()
+    setup_logging()
     source = open_store(args.input, option="--input", is_recursive=args.recursive)
     is_made = create_lmdb(
         source,

@@ -23,7 +23,6 @@ DEFAULTS = Crops()
 
 
 def main() -> int:
-    setup_logging()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -63,6 +62,7 @@ def main() -> int:
         help="images that are smaller than the crop are no fault, but counted only",
     )
     args = parser.parse_args()
+    setup_logging()
     crop_size, step = PRESETS.get(args.preset, (DEFAULTS.crop_size, DEFAULTS.step))
     crops = Crops(
         args.crop_size or crop_size, args.step or step, args.thresh_size, args.compression_level

@@ -16,7 +16,6 @@ from smoothkit.data.prepare.meta_info import write_meta_info
 
 
 def main() -> int:
-    setup_logging()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -44,6 +43,7 @@ def main() -> int:
         "--overwrite", action="store_true", help="replace a list that no note tells of"
     )
     args = parser.parse_args()
+    setup_logging()
     if len(args.input) != len(args.root):
         parser.error(f"--root: {len(args.input)} are needed, as of --input, got {len(args.root)}")
     done = write_meta_info(

@@ -20,12 +20,12 @@ from smoothkit.systems.hggt_enhance.prepare.multiscale import Multiscale
 
 
 def main() -> int:
-    setup_logging()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add_derived(parser)
     args = parser.parse_args()
+    setup_logging()
     done = derive(
         Multiscale(),
         args.input,
