@@ -28,7 +28,7 @@ from smoothkit.ops.io import ImageHeader, encode_image, kind_fault, read_header,
 
 log = logging.getLogger(__name__)
 
-# Threads beyond the CPUs: each waits for the disk after a result, a sixth of its time or more.
+# Threads beyond the CPUs: each waits for the disk after a result, a tenth of its time or more.
 _WAITING = 2
 
 # From the pixels of an image, as ``read_image`` gives them in the mode ``whole``, to a result.
