@@ -159,7 +159,8 @@ def _write(
                 environment.set_mapsize(2 * environment.info()["map_size"])
             lines += [line for _, _, line in batch]
             bar.update(len(batch))
-    Note(folder).write(folder / META_FILE, os.fsencode("".join(lines)), origin)
+    with Note(folder) as note:
+        note.write(folder / META_FILE, os.fsencode("".join(lines)), origin)
 
 
 def _is_committed(environment: lmdb.Environment, batch: Iterable[Entry]) -> bool:

@@ -24,7 +24,7 @@ from smoothkit.data.origin import Origin
 from smoothkit.data.prepare.outputs import refuse_as_output
 from smoothkit.data.provenance import Note, refuse
 from smoothkit.data.store import FolderStore, image_files
-from smoothkit.ops.io import ImageHeader, encode_image, kind_fault, read_header, read_image
+from smoothkit.ops.io import ImageHeader, encode_image, kind_fault, read_header
 
 log = logging.getLogger(__name__)
 
@@ -105,9 +105,13 @@ def derive(
     plans = _planned(recipe, _sources(recipe, inputs, out_dir, is_recursive), out_dir, workers)
     note = Note(out_dir)
     stale = _stale(recipe, plans, note, overwrite)
-    origins = _origins(plans.values(), note, recipe.settings(), workers)
+    sources = {path: plan.source for plan in plans.values() for path in plan.results}
+
+    def origin(path: Path) -> Origin:
+        return Origin({"image": note.file(sources[path])}, settings=recipe.settings())
+
     advice = "Give another folder, or --overwrite to replace what is there."
-    due = note.due(origins, origins.__getitem__, is_all=overwrite, what_to_do=advice)
+    due = note.due(sources, origin, is_all=overwrite, what_to_do=advice)
     _remove(stale)
     if stale:
         log.info("%s: removed results that this run does not make: %d.", out_dir, len(stale))
@@ -120,7 +124,7 @@ def derive(
         if not own:
             return Summary(len(plan.results), 0, [])
         try:
-            image = read_image(plan.source, mode="whole")
+            image = note.image(plan.source, "whole")
         except DataError as error:
             _remove(own)  # made from what the image was before
             return Summary(len(plan.results) - len(own), 0, [error])
@@ -128,7 +132,7 @@ def derive(
             result = np.ascontiguousarray(plan.results[path](image))
             params = recipe.params(path.suffix.lower())
             content = encode_image(result, path.suffix, name=str(path), params=params)
-            note.write(path, content, origins[path])
+            note.write(path, content, origin(path))
         return Summary(len(plan.results), len(own), [])
 
     with note:
@@ -196,18 +200,6 @@ def _planned(
 
     plans = in_threads(plan, list(sources.values()), workers)
     return dict(zip(sources, plans, strict=True))
-
-
-def _origins(
-    plans: Iterable[_Plan], note: Note, settings: Mapping[str, Any], workers: int | None
-) -> dict[Path, Origin]:
-    """What each result is made from."""
-    used = [plan for plan in plans if plan.results]
-    files = in_threads(note.file, [plan.source for plan in used], workers)
-    origins: dict[Path, Origin] = {}
-    for plan, file in zip(used, files, strict=True):
-        origins |= dict.fromkeys(plan.results, Origin({"image": file}, settings=settings))
-    return origins
 
 
 def _stale(recipe: Recipe, plans: Mapping[str, _Plan], note: Note, overwrite: bool) -> list[Path]:
