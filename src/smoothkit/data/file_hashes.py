@@ -45,7 +45,7 @@ class FileHashes:
         if key in self._read:
             return self._read[key]
         stamp = stamp_of(path)
-        digest = self._known(key, stamp)
+        digest = self._valid(key, stamp)
         if digest is None:
             digest = _read_digest(path)
             self._believe(key, stamp, digest)
@@ -59,12 +59,16 @@ class FileHashes:
         """
         key, stamp = os.path.abspath(path), stamp_of(path)
         content = read_bytes(path)
-        digest = self._known(key, stamp)
+        digest = self._valid(key, stamp)
         if digest is None:
             digest = digest_of(content)
             self._believe(key, stamp, digest)
         self._read[key] = digest
         return content
+
+    def known(self, path: str | Path) -> str | None:
+        """Hash of a file as it is there now, if that is known without reading it."""
+        return self._valid(os.path.abspath(path), stamp_of(path))
 
     def keep(self, path: str | Path, digest: str) -> None:
         """Believe the hash of a file that was just written, so that it is not read for it."""
@@ -79,7 +83,7 @@ class FileHashes:
             keys, self._fresh = sorted(self._fresh), set()
         return [(key, *self._held[key]) for key in keys]
 
-    def _known(self, key: str, stamp: Stamp | None) -> str | None:
+    def _valid(self, key: str, stamp: Stamp | None) -> str | None:
         held, digest = self._held.get(key, (None, ""))
         return digest if stamp is not None and held == stamp else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from smoothkit.data.file_hashes import Stamp, stamp_of
@@ -24,14 +24,14 @@ def parsed(text: bytes) -> Line | None:
         return None
 
 
-def compacted(texts: Sequence[bytes], settled: Mapping[str, str]) -> list[bytes]:
+def compacted(texts: Sequence[bytes], hash_of: Callable[[str], str | None]) -> list[bytes]:
     """The lines that still count.
 
     Those of a file that is not as it was go. Of a result the last line is enough where it is known
     to be the one of what is there: where a run was cut short, what is there is of an earlier one.
 
     Args:
-        settled: hashes of results that are there, as far as known.
+        hash_of: a result as it is there; None where that is not known.
     """
     lines = [parsed(text) for text in texts]
     last = {_owner(line): number for number, line in enumerate(lines) if line}
@@ -43,7 +43,7 @@ def compacted(texts: Sequence[bytes], settled: Mapping[str, str]) -> list[bytes]
         if "file" in line:
             stamp: Stamp = line["stamp"]
             return is_newest and stamp_of(line["file"]) == stamp
-        return is_newest or newest["hash"] != settled.get(line["result"])
+        return is_newest or newest["hash"] != hash_of(line["result"])
 
     return [text for text, line in zip(texts, lines, strict=True) if line and counts(line)]
 

@@ -95,7 +95,6 @@ class Note:
         self.folder, self._same_as = Path(folder), same_as
         self._results: dict[str, list[Line]] = {}
         self._hashes = FileHashes()
-        self._settled: dict[str, str] = {}
         self._lock = threading.Lock()
         path = self.folder / NOTE
         lines = read_bytes(path).splitlines() if path.exists() else []
@@ -175,7 +174,6 @@ class Note:
             return Standing("outdated", _DAMAGED) if _is_damaged(path) else _UNKNOWN
         if lines[-1]["hash"] != digest:
             return Standing("outdated", _CUT_SHORT)
-        self._settled[self.name(path)] = digest
         try:
             why = difference(lines[-1], origin())
         except DataError:  # an input that is gone, which is told where it is to be used
@@ -241,7 +239,6 @@ class Note:
     def keep(self, path: Path, digest: str) -> None:
         """Keep the hash of a result that was just written, so that it is not read for it."""
         self._hashes.keep(path, digest)
-        self._settled[self.name(path)] = digest
 
     def name(self, path: Path) -> str:
         """What the note calls a result."""
@@ -268,7 +265,7 @@ class Note:
         self._num_lines += len(lines)
 
     def _compacted(self, texts: Sequence[bytes]) -> list[bytes]:
-        return compacted(texts, self._settled)
+        return compacted(texts, lambda name: self._hashes.known(self.folder / name))
 
 
 @dataclass(frozen=True)
