@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,9 @@ _MEAN = (0.4488, 0.4371, 0.4040)
 # Tiles of the published inference scripts. What both networks give depends on them: RCAN pools over
 # the whole tile, and the windows of ELAN begin at its corner.
 _TILE = (1024, 24)
+
+# Of each window size, by window: (windows, 1, pixels, channels).
+Queries = Sequence[Tensor | None]
 
 
 @ARCH_REGISTRY.register
@@ -214,12 +217,12 @@ class _Block(nn.Module):
             )
 
     def forward(self, x: Tensor) -> Tensor:
-        queries: list[Tensor] | None = None
+        queries: Queries = (None, None, None)
         for convolutions, attention in zip(
             self.modules_lfe.values(), self.modules_gmsa.values(), strict=True
         ):
             x = convolutions(x) + x
-            attended, queries = attention(x, queries)
+            attended, queries = attention(x, queries, keeps_queries=len(self.modules_gmsa) > 1)
             x = attended + x
         return x
 
@@ -234,7 +237,12 @@ class _Convolutions(nn.Module):
         self.conv1 = nn.Sequential(OrderedDict(shift_conv=_ShiftConv(wide, channels)))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv1(F.relu(self.conv0(x), inplace=True))
+        first, second = self.conv0.shift_conv, self.conv1.shift_conv
+        # Step by step, so that no caller keeps the wide maps in memory for longer than it has to.
+        x = first.shifted(x)
+        x = F.relu(first.conv1x1(x), inplace=True)
+        x = second.shifted(x)
+        return second.conv1x1(x)
 
 
 class _ShiftConv(nn.Module):
@@ -248,19 +256,16 @@ class _ShiftConv(nn.Module):
         self.weight = nn.Parameter(_shifts(in_channels), requires_grad=False)
         self.conv1x1 = nn.Conv2d(in_channels, out_channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.conv1x1(F.conv2d(x, self.weight, padding=1, groups=x.shape[1]))
+    def shifted(self, x: Tensor) -> Tensor:
+        """The channels after their filters; ``conv1x1`` mixes them."""
+        return F.conv2d(x, self.weight, padding=1, groups=x.shape[1])
 
 
 def _shifts(channels: int) -> Tensor:
     """(channels, 1, 3, 3): four fifths move left, right, up and down; the rest stays in place."""
-    fifth = channels // 5
-    counts = torch.tensor([fifth, fifth, fifth, fifth, channels - 4 * fifth])
-    rows = torch.tensor([1, 1, 2, 0, 1]).repeat_interleave(counts)
-    columns = torch.tensor([2, 0, 1, 1, 1]).repeat_interleave(counts)
-    filters = torch.zeros(channels, 1, 3, 3)
-    filters[torch.arange(channels), 0, rows, columns] = 1
-    return filters
+    places = [place for place in (5, 3, 7, 1) for _ in range(channels // 5)]  # of 3 x 3, by rows
+    places += [4] * (channels - len(places))
+    return torch.eye(9)[places].view(channels, 1, 3, 3)
 
 
 class _Attention(nn.Module):
@@ -270,7 +275,7 @@ class _Attention(nn.Module):
         channels: of the image.
         window_sizes: sides of the windows; three are used.
         is_shifted: put windows half a window further, round the borders.
-        has_queries: make queries of its own; else those that are given are used.
+        has_queries: make queries of its own, beside the values.
     """
 
     def __init__(
@@ -279,42 +284,55 @@ class _Attention(nn.Module):
         super().__init__()
         width = 2 * channels if has_queries else channels
         self._window_sizes = list(window_sizes[:3])
-        self._is_shifted, self._has_queries = is_shifted, has_queries
+        self._is_shifted = is_shifted
         self.project_inp = nn.Sequential(nn.Conv2d(channels, width, 1), nn.BatchNorm2d(width))
         self.project_out = nn.Conv2d(channels, channels, 1)
 
-    def forward(self, x: Tensor, queries: list[Tensor] | None) -> tuple[Tensor, list[Tensor]]:
-        """What attention gives, (N, C, H, W), and the queries of each window size, by window.
+    def forward(
+        self, x: Tensor, queries: Queries, *, keeps_queries: bool
+    ) -> tuple[Tensor, Queries]:
+        """What attention gives, (N, C, H, W), and the queries of each window size.
 
-        Queries take the place of the matrices made of them, which would be larger.
+        Args:
+            x: (N, C, H, W).
+            queries: of the first pair, which take the place of the larger matrices made of them;
+                None where this is the first pair.
+            keeps_queries: give them back.
         """
-        height, width = x.shape[-2:]
-        found: list[Tensor] = []
-        results = []
-        for index, part in enumerate(self._projected(x).chunk(3, dim=1)):
-            side = self._window_sizes[index]
-            # Reference quirk: an odd window moves by half a window rounded up, and back by half
-            # rounded down. Trained weights depend on it.
-            tokens = _windows(part, side, -(-side // 2) if self._is_shifted else 0)
-            if self._has_queries:
-                query, value = tokens.chunk(2, dim=-1)
-            else:
-                assert queries is not None
-                query, value = queries[index], tokens
-            found.append(query)
-            attended = F.scaled_dot_product_attention(query, query, value, scale=1.0)
-            back = side // 2 if self._is_shifted else 0
-            results.append(_image(attended, side, height, width, back))
-        return self.project_out(torch.cat(results, dim=1)), found
+        pairs = [
+            self._attended(part, side, query, keeps_query=keeps_queries)
+            for part, side, query in zip(self._thirds(x), self._window_sizes, queries, strict=True)
+        ]
+        results, kept = zip(*pairs, strict=True)
+        return self.project_out(torch.cat(results, dim=1)), kept
 
-    def _projected(self, x: Tensor) -> Tensor:
+    def _attended(
+        self, part: Tensor, side: int, query: Tensor | None, *, keeps_query: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """What attention of one window size gives, (N, C / 3, H, W), and the query."""
+        height, width = part.shape[-2:]
+        # Reference quirk: an odd window moves by half a window rounded up, and back by half rounded
+        # down. Trained weights depend on it.
+        ahead, back = (-(-side // 2), side // 2) if self._is_shifted else (0, 0)
+        value = _windows(part, side, ahead)
+        if query is None:
+            query, value = value.chunk(2, dim=-1)
+        attended = F.scaled_dot_product_attention(query, query, value, scale=1.0)
+        return _image(attended, side, height, width, back), query if keeps_query else None
+
+    def _thirds(self, x: Tensor) -> Iterator[Tensor]:
+        """Queries and values, or values, of each window size, (N, 2C / 3 or C / 3, H, W)."""
         if self.training:
-            return self.project_inp(x)
-        # BatchNorm as part of the convolution: the second pass over twice the channels is saved.
+            yield from self.project_inp(x).chunk(3, dim=1)
+            return
+        # BatchNorm as part of the convolution saves a second pass over the channels, and one third
+        # after the other two thirds of the memory.
         conv, norm = self.project_inp
         gain = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        weight = conv.weight * gain.view(-1, 1, 1, 1)
         bias = (conv.bias - norm.running_mean) * gain + norm.bias
-        return F.conv2d(x, conv.weight * gain.view(-1, 1, 1, 1), bias)
+        for third in zip(weight.chunk(3), bias.chunk(3), strict=True):
+            yield F.conv2d(x, *third)
 
 
 def _windows(image: Tensor, side: int, shift: int) -> Tensor:
