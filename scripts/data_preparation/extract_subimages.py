@@ -79,7 +79,7 @@ def main() -> int:
     faults = [fault for fault in done.faults if not (args.skip_small and fault in small)]
     for fault in faults:
         print(fault, file=sys.stderr)
-    told = f", {len(small)} images smaller than {crops.crop_size}x{crops.crop_size}"
+    told = f", {len(small)} smaller than {crops.crop_size}x{crops.crop_size}"
     print(f"{args.output}: {done.results} sub-images, {done.made} new{told if small else ''}")
     return 2 if faults else 0
 

@@ -160,11 +160,11 @@ def test_small_images_are_told_with_2_unless_they_may_be_skipped(tmp_path, run_s
         "in/b.png: is smaller than the crop of 8x8, got 7x30.",
         "in/c.png: is smaller than the crop of 8x8, got 30x7.",
     ]
-    assert printed.out == "out: 2 sub-images, 2 new, 2 images smaller than 8x8\n"
+    assert printed.out == "out: 2 sub-images, 2 new, 2 smaller than 8x8\n"
     assert run_script(SCRIPT, f"{arguments} --skip_small") == 0
     printed = capsys.readouterr()
     assert printed.err == ""
-    assert printed.out == "out: 2 sub-images, 0 new, 2 images smaller than 8x8\n"
+    assert printed.out == "out: 2 sub-images, 0 new, 2 smaller than 8x8\n"
     (tmp_path / "in/d.png").write_bytes(b"")
     assert run_script(SCRIPT, f"{arguments} --skip_small") == 2
     assert capsys.readouterr().err == "in/d.png: the file is empty.\n"
