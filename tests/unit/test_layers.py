@@ -47,6 +47,8 @@ def is_allowed(path: Path, module: str) -> bool:
         return True
     if target[0] == "systems":
         return package == "systems" and target[1] == path.parts[1]
+    if package == "systems" and target[0] == "cli":  # a system's commands are command lines
+        return path.parts[2] == "commands"
     if target[0] in MAY_IMPORT[package]:
         return True
     return package in BUILDERS_FOR and module in SHARED
