@@ -29,6 +29,12 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("--arch", metavar="NAME", help="the network, where the weights do not tell")
     which.add_argument("-opt", metavar="FILE.yml", help="an option file with its network_g")
     made.add_argument(
+        "--scale",
+        type=whole_number(1),
+        metavar="N",
+        help="refuse a network that does not enlarge by N; default: any",
+    )
+    made.add_argument(
         "--tile_size",
         "--tile",
         type=_size,
@@ -66,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     from smoothkit.cli import pictures
+    from smoothkit.core.errors import DataError
     from smoothkit.core.log import setup_logging
     from smoothkit.core.weights import find_checkpoint
     from smoothkit.models.load import load_model, system_habits
@@ -82,6 +89,11 @@ def _run(args: argparse.Namespace) -> int:
         tile_size=args.tile_size,
         tile_pad=args.tile_pad,
     )
+    if args.scale not in (None, restorer.io.scale):
+        raise DataError(
+            f"--scale {args.scale}: the network of {args.model_path} enlarges by "
+            f"{restorer.io.scale}. Use other weights, or leave it out."
+        )
     args.ext = args.ext or system_habits(type(restorer.net)).get("ext")
     settings = {
         **_noted(restorer.network),

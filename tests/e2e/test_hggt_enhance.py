@@ -203,6 +203,15 @@ def test_the_recorded_command_line_writes_the_recorded_images(tmp_path, monkeypa
         assert difference.max() <= case.meta["tolerance"]["uint8_max_abs"], name
 
 
+def test_the_published_flag_of_the_scale_is_taken_and_held(folder, capfd) -> None:
+    write_weights(RCAN)
+    words = ["-m", "W.pth", "-i", "lq", "-o", "out", "--scale"]
+    assert infer([*words, "2"]) == 2
+    assert "--scale 2: the network of W.pth enlarges by 1." in capfd.readouterr().err
+    assert not Path("out").exists()
+    assert infer([*words, "1"]) == 0
+
+
 @pytest.mark.parametrize("network", [RCAN, ELAN], ids=lambda n: n["type"])
 def test_at_equal_tiles_a_test_and_inference_write_the_same_bytes(folder, network) -> None:
     write_weights(network)
@@ -265,6 +274,14 @@ def test_missing_files_and_unequal_sizes_are_named_before_a_training(folder, cap
     err = capfd.readouterr().err
     assert "none.png: has 32x40 pixels, gt/part 0/0.png has 32x32." in err
     assert "set crop_pad_size" in err
+
+
+def test_a_crop_of_the_data_below_that_of_the_degradation_is_refused(folder, capfd) -> None:
+    options = json.loads(json.dumps(PUBLISHED))
+    options["datasets"]["train"]["crop_pad_size"] = 15
+    assert train(["-opt", write(options)]) == 2
+    told = "degradation.gt_size: must be at most datasets.train.crop_pad_size (15), got 16."
+    assert told in capfd.readouterr().err
 
 
 def test_a_pool_that_the_batch_does_not_divide_is_refused(folder, capfd) -> None:

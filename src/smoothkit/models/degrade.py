@@ -89,7 +89,7 @@ class Degradation:
         except OptionError as error:
             return list(error.faults)
         train = (options.get("datasets") or {}).get("train") or {}
-        batch, crop = train.get("batch_size_per_gpu", 1), train.get("crop_size")
+        batch = train.get("batch_size_per_gpu", 1)
         found = []
         if made.pool is not None and isinstance(batch, int) and batch > 0:
             found += pool_faults(made.pool.size, batch)
@@ -97,9 +97,11 @@ class Degradation:
         if made.gt_size <= _LARGEST_BLUR and "sharp" in targets:
             message = f"must be above {_LARGEST_BLUR} to be sharpened, got {made.gt_size}."
             found.append(Fault(f"{WHERE}.gt_size", message))
-        if isinstance(crop, int) and crop < made.gt_size:
-            message = f"must be at most datasets.train.crop_size ({crop}), got {made.gt_size}."
-            found.append(Fault(f"{WHERE}.gt_size", message))
+        for key in ("crop_size", "crop_pad_size"):
+            crop = train.get(key)
+            if isinstance(crop, int) and crop < made.gt_size:
+                message = f"must be at most datasets.train.{key} ({crop}), got {made.gt_size}."
+                found.append(Fault(f"{WHERE}.gt_size", message))
         return found
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
