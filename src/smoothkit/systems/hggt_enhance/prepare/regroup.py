@@ -19,12 +19,7 @@ from typing import Literal
 from tqdm import tqdm
 
 from smoothkit.core.errors import DataError
-from smoothkit.core.files import (
-    as_json,
-    remove_leftovers,
-    text_bytes,
-    write_bytes,
-)
+from smoothkit.core.files import as_json, remove_leftovers, text_bytes, write_bytes
 from smoothkit.core.log import warn_once
 from smoothkit.core.parallel import in_threads
 from smoothkit.data.file_hashes import digest_of
