@@ -10,8 +10,9 @@
 set -eu
 cd "$(dirname "$0")"
 
-DEMOS="smoothing csgis sr metrics matting"
+DEMOS="smoothing csgis enhance sr metrics matting"
 SUMMARY_csgis="CSGIS-Net on a miniature VOC-smooth, beside JESS-Net and filters (after smoothing)"
+SUMMARY_enhance="two small enhancement networks and two filters make versions; patches for annotators"
 SUMMARY_sr="a small RRDB by pixels, then with positive and negative ground truths, tested"
 SUMMARY_metrics="its results and bicubic enlargement against all positive ground truths (after sr)"
 SUMMARY_matting="a small LSA network on composed images, beside closed-form and KNN matting"
@@ -125,6 +126,63 @@ csgis() {
         "CSGIS-Net=results/CSGISNet_demo$QUICK/visualization/held_out" \
         --note "Ground truths: photographs smoothed by the RTV filter (lambda 0.01)." \
         --out_dir "results/CSGISNet_demo$QUICK"
+}
+
+enhance() {
+    QUICK="" STEP=48 SIZE=160
+    [ "${SMOOTHKIT_QUICK:-0}" = 0 ] || QUICK=_quick STEP=96 SIZE=96
+    SAMPLES=datasets/samples$QUICK DATA=datasets/Enhance_demo$QUICK
+    photographs=$SAMPLES/train/photographs clean=$SAMPLES/test/photographs
+    prepare=scripts/data_preparation
+
+    say "sample photographs"
+    python $prepare/make_sample_data.py --out_dir "$SAMPLES" --seed 1
+    say "crops to train with, and a list of them"
+    python $prepare/extract_subimages.py --input "$photographs" --output "$DATA/sub" \
+        --crop_size 96 --step "$STEP"
+    python $prepare/generate_meta_info.py --input "$DATA/sub" --root "$DATA/sub" \
+        --meta_info "$DATA/meta_info.txt"
+    for pair in RCAN:noisy ELAN:blurred; do
+        network=${pair%:*} degraded=$DATA/${pair#*:}
+        file=options/train/hggt_enhance/train_Enhance${network}_demo.yml
+        say "held-out photographs, ${pair#*:}"
+        python $prepare/make_lq.py -opt "$file" --gt_dir "$clean" --out_dir "$degraded"
+        say "training a small $network on them"
+        CONFIG="name=Enhance${network}_demo$QUICK datasets:train:dataroot_gt=$DATA/sub"
+        CONFIG="$CONFIG datasets:train:meta_info=$DATA/meta_info.txt"
+        CONFIG="$CONFIG datasets:val:dataroot_gt=$clean datasets:val:dataroot_lq=$degraded"
+        [ -z "$QUICK" ] || CONFIG="$CONFIG train:total_iter=4 val:val_freq=4 logger:print_freq=1"
+        # shellcheck disable=SC2086  # the words of $CONFIG are separate options
+        python -m smoothkit.train -opt "$file" --force_yml $CONFIG
+        say "how near the clean photographs are, ${pair#*:} and enhanced"
+        enhanced=results/Enhance_demo$QUICK/${pair#*:}
+        python -m smoothkit.inference -m "experiments/Enhance${network}_demo$QUICK/models/net_g_latest.pth" \
+            -i "$degraded" -o "$enhanced"
+        for folder in "$degraded" "$enhanced"; do
+            python scripts/metrics/evaluate_smoothing.py --pred_dir "$folder" --gt_dir "$clean" \
+                --title "${folder%%/*}, ${pair#*:}" --out_dir "results/Enhance_demo$QUICK/${folder%%/*}_${pair#*:}"
+        done
+    done
+    say "versions of every photograph, by these two networks and two filters"
+    cat >"$DATA/versions.yml" <<END
+versions:
+  - {folder: "01", weights: experiments/EnhanceRCAN_demo$QUICK/models/net_g_latest.pth}
+  - {folder: "02", weights: experiments/EnhanceELAN_demo$QUICK/models/net_g_latest.pth}
+  - {folder: "03", method: unsharp}
+  - {folder: "04", method: detail_boost}
+END
+    python $prepare/make_enhanced_gt.py --photo_dir "$photographs" --out_dir "$DATA/EnhancedGT" \
+        --versions "$DATA/versions.yml"
+    say "patches with contrast and detail"
+    python $prepare/patch_select.py --img_path "$DATA/EnhancedGT" --save_path "$DATA/patches" \
+        --crop_size "$SIZE" --step_size 96
+    say "groups of them, for one annotator each"
+    python $prepare/regroup.py --img_path "$DATA/patches" --save_path "$DATA/groups" --num_imgs 20
+    versions=$DATA/EnhancedGT
+    python scripts/metrics/picture_table.py --out "results/Enhance_demo$QUICK/versions.png" \
+        --columns "RCAN=$versions/01" "ELAN=$versions/02" "unsharp=$versions/03" \
+        "detail boost=$versions/04" "original=$versions/original"
+    say "what was kept: $DATA/patches/contact.html"
 }
 
 sr_names() {
@@ -290,6 +348,19 @@ done
 # python -m smoothkit.train -opt options/train/csgis/train_CSGISNet_segmentation.yml
 # torchrun --nproc_per_node=4 -m smoothkit.train -opt options/train/csgis/train_CSGISNet.yml
 # python -m smoothkit.test -opt options/test/csgis/test_NKS.yml
+#
+# HGGT enhancement. datasets/DF2K_OST: see datasets/README.md; weights go below
+# experiments/pretrained_models/enhancement.
+# python -m smoothkit.train -opt options/train/hggt_enhance/train_EnhanceRCAN_01.yml
+# python -m smoothkit.train -opt options/train/hggt_enhance/train_EnhanceRCAN_02.yml
+# python -m smoothkit.train -opt options/train/hggt_enhance/train_EnhanceELAN_03.yml
+# python -m smoothkit.train -opt options/train/hggt_enhance/train_EnhanceELAN_04.yml
+# python scripts/data_preparation/make_enhanced_gt.py --photo_dir datasets/MultiGT1600 \
+#     --out_dir datasets/EnhancedGT --preset hggt
+# python scripts/data_preparation/patch_select.py --img_path datasets/EnhancedGT \
+#     --save_path datasets/EnhancedGT_patches
+# python scripts/data_preparation/regroup.py --img_path datasets/EnhancedGT_patches \
+#     --save_path datasets/EnhancedGT_groups
 #
 # HGGT super-resolution. datasets/HGGT and datasets/Test: see datasets/README.md. Each of the option
 # files has a test file of the same name; weights go below experiments/pretrained_models.

@@ -59,7 +59,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stderr
     return root, done.stdout
@@ -88,6 +88,22 @@ def test_the_quick_demo_puts_csgis_net_beside_jess_net(demo):
     folder = root / "datasets/VOC-smooth_demo_quick"
     counts = {name: len(list((folder / name).glob("*.png"))) for name in ("gt", "seg", "over")}
     assert len(set(counts.values())) == 1
+
+
+def test_the_quick_demo_makes_groups_of_enhanced_patches(demo):
+    root, printed = demo
+    for kind in ("noisy", "blurred"):
+        for made in ("datasets", "results"):
+            assert re.search(rf"^{made}, {kind}: psnr \d+\.\d+", printed, re.M)
+    data = root / "datasets/Enhance_demo_quick"
+    counts = [len(list((data / "EnhancedGT" / n).glob("*.png"))) for n in ("original", "01", "04")]
+    assert counts[0] > 0
+    assert len(set(counts)) == 1
+    kept = {path.name for path in (data / "patches/original").glob("*.png")}
+    assert kept
+    assert {p.name for p in (data / "groups").glob("*/images*/original/*.png")} == kept
+    assert (data / "patches/contact.html").exists()
+    assert (root / "results/Enhance_demo_quick/versions.png").exists()
 
 
 def test_the_quick_demo_compares_networks_over_labels(demo):
@@ -168,7 +184,22 @@ def workplace(demo) -> Path:
 
 
 def make_enhancement(root: Path) -> None:
-    """Set5 to validate on, and an option file of seconds."""
+    """Set5 to validate on, an option file of seconds, photographs and published weights."""
+    rng = np.random.default_rng(0)
+    for number in range(2):
+        coarse = rng.integers(0, 256, (28, 28, 3), np.uint8)
+        photo = coarse.repeat(20, 0).repeat(20, 1)
+        write_image(root / f"datasets/MultiGT1600/{number}.png", photo)
+    networks = {
+        "RCAN": {"type": "RCANNOUP", "num_in_ch": 3, "num_out_ch": 3, "num_feat": 4,
+                 "num_group": 1, "num_block": 1, "squeeze_factor": 2},
+        "ELAN": {"type": "ELAN", "m_elan": 2, "c_elan": 6},
+    }  # fmt: skip
+    folder = root / "experiments/pretrained_models/enhancement"
+    folder.mkdir(parents=True)
+    for name in ("RCAN_01", "RCAN_02", "ELAN_03", "ELAN_04"):
+        state = build_network(networks[name[:4]]).state_dict()
+        torch.save({"params": state}, folder / f"{name}.pth")
     (root / "datasets/Set5").symlink_to(root / "datasets/HGGT_demo_quick/test/lq")
     path = root / "options/train/hggt_enhance/train_EnhanceRCAN_01.yml"
     options = yaml.safe_load(path.read_text())
@@ -326,7 +357,7 @@ def test_the_demo_runs_twice(demo):
 def test_the_demo_lists_itself_and_refuses_what_it_does_not_know():
     listed = subprocess.run(["sh", "demo.sh", "--list"], cwd=ROOT, capture_output=True, text=True)
     names = [line.partition(": ")[0] for line in listed.stdout.splitlines()]
-    assert names == ["smoothing", "csgis", "sr", "metrics", "matting"]
+    assert names == ["smoothing", "csgis", "enhance", "sr", "metrics", "matting"]
     wrong = subprocess.run(["sh", "demo.sh", "nothing"], cwd=ROOT, capture_output=True, text=True)
     assert wrong.returncode == 2
     assert "no demo is called 'nothing'" in wrong.stderr
